@@ -1,0 +1,6 @@
+//! Credentials without HTTP: secrets, helper protocols, docker config, environment.
+//!
+//! Nothing is public yet: the crate holds its place in the dependency order that the repository's
+//! `ARCHITECTURE.md` fixes.
+
+#![forbid(unsafe_code)]

@@ -1,0 +1,16 @@
+//! Digests, references, platforms and OCI documents: the pure core of imgkit.
+#![forbid(unsafe_code)]
+
+pub mod descriptor;
+pub mod digest;
+pub mod error;
+pub mod layer;
+pub mod media_type;
+pub mod platform;
+
+pub use descriptor::Descriptor;
+pub use digest::{Algorithm, DiffId, Digest, Hasher};
+pub use error::{Error, ErrorKind};
+pub use layer::{HistoryEntry, LayerMetadata};
+pub use media_type::MediaType;
+pub use platform::Platform;

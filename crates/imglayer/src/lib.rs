@@ -1,0 +1,1 @@
+//! Deterministic OCI layer bytes: plan, tar, parallel compression.

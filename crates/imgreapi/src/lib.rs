@@ -1,0 +1,6 @@
+//! Bazel remote-cache client: capabilities, presence, batches and byte streams.
+//!
+//! Nothing is public yet: the crate holds its place in the dependency order that the repository's
+//! `ARCHITECTURE.md` fixes.
+
+#![forbid(unsafe_code)]

@@ -1,0 +1,1 @@
+//! Where image blobs live: source and sink traits, OCI layouts, memory, directories, archives.

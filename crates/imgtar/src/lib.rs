@@ -1,0 +1,1 @@
+//! Tar headers and PAX, a strict reader, codec detection and bounded decoders.

@@ -1,0 +1,1 @@
+//! Builders, checkers and doubles for imgkit's tests.
