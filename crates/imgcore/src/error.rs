@@ -43,7 +43,11 @@ pub enum ErrorKind {
 impl Error {
     /// Makes an error with a text that names the thing and the place: lower case, no full stop.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), source: None }
+        Self {
+            kind,
+            message: message.into(),
+            source: None,
+        }
     }
 
     /// Adds the cause.

@@ -25,7 +25,14 @@ pub struct LayerMetadata {
 impl LayerMetadata {
     /// Makes metadata without annotations and history.
     pub fn new(diff_id: Option<DiffId>, media_type: MediaType, digest: Digest, size: u64) -> Self {
-        Self { diff_id, media_type, digest, size, annotations: BTreeMap::new(), history: Vec::new() }
+        Self {
+            diff_id,
+            media_type,
+            digest,
+            size,
+            annotations: BTreeMap::new(),
+            history: Vec::new(),
+        }
     }
 }
 

@@ -19,9 +19,11 @@ impl MediaType {
     /// An uncompressed layer.
     pub const OCI_LAYER_TAR: Self = Self::from_static("application/vnd.oci.image.layer.v1.tar");
     /// A gzip layer.
-    pub const OCI_LAYER_GZIP: Self = Self::from_static("application/vnd.oci.image.layer.v1.tar+gzip");
+    pub const OCI_LAYER_GZIP: Self =
+        Self::from_static("application/vnd.oci.image.layer.v1.tar+gzip");
     /// A zstd layer.
-    pub const OCI_LAYER_ZSTD: Self = Self::from_static("application/vnd.oci.image.layer.v1.tar+zstd");
+    pub const OCI_LAYER_ZSTD: Self =
+        Self::from_static("application/vnd.oci.image.layer.v1.tar+zstd");
 
     /// Takes a text that is known at compile time.
     pub const fn from_static(text: &'static str) -> Self {

@@ -71,7 +71,11 @@ pub struct HashingWriter<W> {
 impl<W: Write> HashingWriter<W> {
     /// Wraps a writer; hashes with SHA-256.
     pub fn new(inner: W) -> Self {
-        Self { inner, hasher: Hasher::default(), size: 0 }
+        Self {
+            inner,
+            hasher: Hasher::default(),
+            size: 0,
+        }
     }
 
     /// Returns the digest and the number of the bytes written, and the writer.

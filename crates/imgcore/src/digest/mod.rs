@@ -246,7 +246,12 @@ mod tests {
             ("sha256", ParseDigestError::NoAlgorithm),
             ("md5:00", ParseDigestError::Algorithm),
             ("SHA256:00", ParseDigestError::Algorithm),
-            ("sha256:00", ParseDigestError::Length { algorithm: Algorithm::Sha256 }),
+            (
+                "sha256:00",
+                ParseDigestError::Length {
+                    algorithm: Algorithm::Sha256,
+                },
+            ),
             (&upper, ParseDigestError::Hex),
             (&traversal, ParseDigestError::Hex),
         ];

@@ -16,7 +16,11 @@ pub struct HashingReader<R> {
 impl<R: Read> HashingReader<R> {
     /// Wraps a reader; hashes with SHA-256.
     pub fn new(inner: R) -> Self {
-        Self { inner, hasher: Hasher::default(), size: 0 }
+        Self {
+            inner,
+            hasher: Hasher::default(),
+            size: 0,
+        }
     }
 
     /// Returns the digest and the number of the bytes read so far, and the reader.
@@ -56,13 +60,25 @@ impl<R: Read> VerifyingReader<R> {
     /// Wraps a reader that must give exactly `size` bytes of digest `expected`.
     pub fn new(inner: R, expected: Digest, size: u64) -> Self {
         let hasher = Some(Hasher::new(expected.algorithm()));
-        Self { inner, hasher, expected, size, seen: 0 }
+        Self {
+            inner,
+            hasher,
+            expected,
+            size,
+            seen: 0,
+        }
     }
 
     fn verify_end(&mut self) -> io::Result<()> {
-        let Some(hasher) = self.hasher.take() else { return Ok(()) };
+        let Some(hasher) = self.hasher.take() else {
+            return Ok(());
+        };
         if self.seen != self.size {
-            return Err(invalid(Error::size_mismatch(self.expected, self.size, self.seen)));
+            return Err(invalid(Error::size_mismatch(
+                self.expected,
+                self.size,
+                self.seen,
+            )));
         }
         let actual = hasher.finish();
         if actual != self.expected {
@@ -77,13 +93,19 @@ impl<R: Read> Read for VerifyingReader<R> {
         if buffer.is_empty() {
             return Ok(0);
         }
-        let Some(hasher) = &mut self.hasher else { return Ok(0) };
+        let Some(hasher) = &mut self.hasher else {
+            return Ok(0);
+        };
         let left = usize::try_from(self.size - self.seen).unwrap_or(usize::MAX);
         let room = buffer.len().min(left.saturating_add(1));
         let count = self.inner.read(&mut buffer[..room])?;
         if count > left {
             self.hasher = None;
-            return Err(invalid(Error::size_mismatch(self.expected, self.size, self.seen + count as u64)));
+            return Err(invalid(Error::size_mismatch(
+                self.expected,
+                self.size,
+                self.seen + count as u64,
+            )));
         }
         hasher.update(&buffer[..count]);
         self.seen += count as u64;
@@ -110,7 +132,10 @@ mod tests {
 
     #[test]
     fn right_bytes_pass() {
-        assert_eq!(read(b"hello", Digest::sha256_of(b"hello"), 5).unwrap(), b"hello");
+        assert_eq!(
+            read(b"hello", Digest::sha256_of(b"hello"), 5).unwrap(),
+            b"hello"
+        );
         assert_eq!(read(b"", Digest::sha256_of(b""), 0).unwrap(), b"");
     }
 
@@ -118,7 +143,10 @@ mod tests {
     fn truncated_extended_and_flipped_bytes_fail() {
         let digest = Digest::sha256_of(b"hello");
         for bytes in [&b"hell"[..], b"hello!", b"hellp", b""] {
-            assert_eq!(read(bytes, digest, 5).unwrap_err().kind(), io::ErrorKind::InvalidData);
+            assert_eq!(
+                read(bytes, digest, 5).unwrap_err().kind(),
+                io::ErrorKind::InvalidData
+            );
         }
     }
 }
