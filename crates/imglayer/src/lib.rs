@@ -1,1 +1,5 @@
 //! Deterministic OCI layer bytes: plan, tar, parallel compression.
+
+mod error;
+
+pub use error::{Error, ErrorKind};
