@@ -1,1 +1,50 @@
 //! Where image blobs live: source and sink traits, OCI layouts, memory, directories, archives.
+//!
+//! Everything that moves an image is a copy between two stores:
+//!
+//! ```
+//! use bytes::Bytes;
+//! use imgcore::{Descriptor, MediaType};
+//! use imgstore::{BlobSourceExt, MemoryStore, blocking, copy};
+//!
+//! let layer = Descriptor::of(MediaType::OCI_LAYER_TAR, b"layer");
+//! let (from, to) = (MemoryStore::new(), MemoryStore::new());
+//! from.insert(Bytes::from_static(b"layer"));
+//!
+//! blocking::block_on(copy(&from, &to, &layer))?;
+//! assert_eq!(blocking::block_on(to.read_all(&layer, 1024))?, b"layer".as_slice());
+//! # Ok::<(), imgstore::Error>(())
+//! ```
+//!
+//! # Central types
+//!
+//! * [`BlobSource`] and [`BlobSink`] are what a medium implements; [`BlobSourceExt`] and [`copy()`] are what callers
+//!   use. Both traits are async and name no runtime; [`blocking`] runs them on the calling thread.
+//! * [`LocalSource`] is the synchronous side: whoever implements it is a [`BlobSource`] for free.
+//!
+//! # Guarantees
+//!
+//! * **Verified**: a [`BlobStream`] reports its end only after size and digest of the whole blob proved right. Bytes
+//!   of a part of a blob come as an [`UnverifiedStream`], and the two do not convert into each other.
+//! * **Invisible until committed**: an [`Ingest`] that is dropped, or that got the wrong bytes, leaves nothing.
+//! * **Flat memory**: blobs are moved in chunks of at most [`CHUNK`] bytes.
+//!
+//! The crate opens no sockets and knows no registry: those are sources and sinks of other crates.
+#![forbid(unsafe_code)]
+
+pub mod blocking;
+mod copy;
+mod error;
+mod local;
+mod memory;
+mod sink;
+mod source;
+mod stream;
+
+pub use copy::{Copied, copy};
+pub use error::{Error, ErrorKind, Result};
+pub use local::{LocalSource, LocalSourceExt, RawReader, VerifiedReader};
+pub use memory::MemoryStore;
+pub use sink::{Begin, BlobSink, BlobWrite, Ingest};
+pub use source::{BlobSource, BlobSourceExt, Presence};
+pub use stream::{BlobStream, CHUNK, UnverifiedStream};

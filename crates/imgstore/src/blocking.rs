@@ -1,0 +1,108 @@
+//! The async traits for programs without a runtime: everything happens on the calling thread.
+//!
+//! ```
+//! use std::io::Read;
+//! use imgcore::{Descriptor, MediaType};
+//! use imgstore::{BlobSource, MemoryStore, blocking};
+//!
+//! let store = MemoryStore::new();
+//! store.insert("hello");
+//! let descriptor = Descriptor::of(MediaType::OCI_EMPTY, b"hello");
+//!
+//! let mut text = String::new();
+//! blocking::open(&store, &descriptor)?.read_to_string(&mut text)?;
+//! assert_eq!(text, "hello");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use std::io::{self, Read};
+
+use bytes::{Buf, Bytes};
+use futures_util::StreamExt;
+use imgcore::{Descriptor, Digest};
+
+use crate::{
+    BlobSink, BlobSource, BlobSourceExt, BlobStream, Copied, Presence, Result, copy as copy_async,
+};
+
+/// Runs a future to its end on this thread.
+///
+/// Sources that need a runtime (registries, the remote cache) bring their own and may be waited for here as well.
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    pollster::block_on(future)
+}
+
+/// Says for each digest, in order, whether the source has the blob.
+///
+/// # Errors
+///
+/// Those of [`BlobSource::stat`].
+pub fn stat(source: &(impl BlobSource + ?Sized), digests: &[Digest]) -> Result<Vec<Presence>> {
+    block_on(source.stat(digests))
+}
+
+/// Opens a whole blob as a reader that checks size and digest by itself.
+///
+/// # Errors
+///
+/// Those of [`BlobSource::open`].
+pub fn open(source: &(impl BlobSource + ?Sized), descriptor: &Descriptor) -> Result<BlobReader> {
+    block_on(source.open(descriptor)).map(BlobReader::new)
+}
+
+/// Reads a small blob (a document) into memory.
+///
+/// # Errors
+///
+/// Those of [`BlobSourceExt::read_all`].
+pub fn read_all(
+    source: &(impl BlobSource + ?Sized),
+    descriptor: &Descriptor,
+    limit: u64,
+) -> Result<Bytes> {
+    block_on(source.read_all(descriptor, limit))
+}
+
+/// Copies one blob, unless the sink has it.
+///
+/// # Errors
+///
+/// Those of [`copy()`](crate::copy()).
+pub fn copy(
+    source: &(impl BlobSource + ?Sized),
+    sink: &(impl BlobSink + ?Sized),
+    descriptor: &Descriptor,
+) -> Result<Copied> {
+    block_on(copy_async(source, sink, descriptor))
+}
+
+/// Reads a [`BlobStream`] on this thread.
+#[derive(Debug)]
+pub struct BlobReader {
+    stream: BlobStream,
+    chunk: Bytes,
+}
+
+impl BlobReader {
+    /// Wraps a stream.
+    pub fn new(stream: BlobStream) -> Self {
+        Self {
+            stream,
+            chunk: Bytes::new(),
+        }
+    }
+}
+
+impl Read for BlobReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.chunk.is_empty() {
+            match block_on(self.stream.next()) {
+                None => return Ok(0),
+                Some(chunk) => self.chunk = chunk?,
+            }
+        }
+        let count = self.chunk.len().min(buffer.len());
+        self.chunk.copy_to_slice(&mut buffer[..count]);
+        Ok(count)
+    }
+}
