@@ -7,6 +7,7 @@ pub mod error;
 pub mod layer;
 pub mod media_type;
 pub mod platform;
+pub mod reference;
 
 pub use descriptor::Descriptor;
 pub use digest::{Algorithm, DiffId, Digest, Hasher};
@@ -14,3 +15,4 @@ pub use error::{Error, ErrorKind};
 pub use layer::{HistoryEntry, LayerMetadata};
 pub use media_type::MediaType;
 pub use platform::Platform;
+pub use reference::{Reference, RegistryHost, Repository, Tag};
