@@ -1,6 +1,16 @@
 //! `img`: builds, inspects and moves OCI container images.
+#![forbid(unsafe_code)]
 
+mod cli;
+mod commands;
+mod context;
 #[allow(dead_code, reason = "its commands are still to come")]
 mod kvfile;
+mod output;
+mod report;
+mod sys;
+mod worker;
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    cli::main(std::env::args_os().skip(1).collect())
+}

@@ -1,0 +1,76 @@
+//! `@file` among the arguments: the file's lines stand in its place.
+
+use std::ffi::OsString;
+
+use fs_err as fs;
+
+use crate::context::Context;
+use crate::report::{Explain as _, Failure};
+
+/// Replaces the one `@file` by the lines of the file; without one the words stay as they are.
+///
+/// Lines are trimmed; empty ones and comments (`#`) are dropped.
+///
+/// # Errors
+///
+/// Fails if there are two such words or the file cannot be read.
+pub(crate) fn expand(words: Vec<OsString>, context: &Context) -> Result<Vec<OsString>, Failure> {
+    let mut files = words.iter().enumerate().filter_map(|(at, word)| {
+        let file = word.to_str()?.strip_prefix('@')?;
+        Some((at, file.to_owned()))
+    });
+    let Some((at, file)) = files.next() else {
+        return Ok(words);
+    };
+    if let Some((_, second)) = files.next() {
+        let message = format!("argument files @{file} and @{second}: only one is possible");
+        return Err(Failure::new(message).hint("put all arguments into one file"));
+    }
+    let text =
+        fs::read_to_string(context.path(&file)).explain(|| format!("argument file @{file}"))?;
+    let lines = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .map(OsString::from);
+    let mut expanded = words.clone();
+    expanded.splice(at..=at, lines);
+    Ok(expanded)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(content: &str, words: &[&str], expected: &[&str]) {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("args"), content).unwrap();
+        let context = Context::of_process().with_directory(Some(directory.path().into()));
+        let words = words.iter().map(OsString::from).collect();
+        assert_eq!(expand(words, &context).unwrap(), expected);
+    }
+
+    #[test]
+    fn lines_stand_where_the_file_was_named() {
+        check(
+            "--a=1\nb c\n",
+            &["x", "@args", "y"],
+            &["x", "--a=1", "b c", "y"],
+        );
+        check(
+            "  --a  \r\n\n# no\n#--b\n \n--c",
+            &["@args"],
+            &["--a", "--c"],
+        );
+        check("@other\n", &["@args"], &["@other"]);
+        check("", &["@args", "x"], &["x"]);
+        check("", &["x", "y@args"], &["x", "y@args"]);
+    }
+
+    #[test]
+    fn second_file_is_refused() {
+        let words = ["@a", "--annotation", "@b"].map(OsString::from).to_vec();
+        let failure = expand(words, &Context::of_process()).unwrap_err();
+        assert!(failure.to_string().contains("@a and @b"), "{failure}");
+    }
+}

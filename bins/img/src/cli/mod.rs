@@ -1,0 +1,292 @@
+//! The command line: which subcommands there are, how their words are read, and the help.
+//!
+//! Words pass through [`grammar`], which takes what Go's flag parser takes and hands clap one
+//! canonical form; clap knows the flags, their types and their help.
+
+mod argument_file;
+mod grammar;
+mod help;
+pub(crate) mod later;
+mod usage;
+pub(crate) mod value;
+
+use std::ffi::{OsStr, OsString};
+use std::process::ExitCode;
+
+use clap::{ArgMatches, Args, Command, FromArgMatches};
+
+use crate::commands;
+use crate::context::Context;
+use crate::report::Failure;
+use crate::worker;
+
+pub(crate) use argument_file::expand as expand_argument_file;
+use grammar::Grammar;
+
+/// The arguments of a subcommand, which know how to run.
+pub(crate) trait Run: Args {
+    /// Runs the subcommand.
+    ///
+    /// # Errors
+    ///
+    /// Fails with what a person should read; then no output is visible.
+    fn run(self, context: &Context) -> Result<(), Failure>;
+}
+
+/// One line of the table of subcommands.
+#[derive(Debug)]
+pub(crate) struct Subcommand {
+    /// One word, or two: `validate layer-presence`.
+    pub(crate) name: &'static str,
+    pub(crate) group: Group,
+    grammar: Grammar,
+    usage_code: u8,
+    argument_files: bool,
+    worker: bool,
+    augment: fn(Command) -> Command,
+    run: fn(&ArgMatches, &Context) -> Result<(), Failure>,
+}
+
+/// What a person wants to do: the headings of the help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Group {
+    Build,
+    Inspect,
+    Layers,
+    Documents,
+    Layouts,
+    Deploy,
+    Shell,
+}
+
+impl Subcommand {
+    /// A command for people: flags may stand anywhere, wrong usage exits 2.
+    pub(crate) const fn for_people<T: Run>(name: &'static str, group: Group) -> Self {
+        Self {
+            name,
+            group,
+            grammar: Grammar::FlagsAnywhere,
+            usage_code: 2,
+            argument_files: false,
+            worker: false,
+            augment: T::augment_args,
+            run: run_parsed::<T>,
+        }
+    }
+
+    /// A command with the grammar of the Go tool: flags end at the first other word.
+    /// `usage_code` is the exit code for an unknown flag or a bad value.
+    pub(crate) const fn for_builds<T: Run>(
+        name: &'static str,
+        group: Group,
+        usage_code: u8,
+    ) -> Self {
+        Self {
+            grammar: Grammar::FlagsFirst,
+            usage_code,
+            ..Self::for_people::<T>(name, group)
+        }
+    }
+
+    /// Lets the command run as a persistent worker.
+    pub(crate) const fn with_worker(self) -> Self {
+        Self {
+            worker: true,
+            ..self
+        }
+    }
+
+    /// Lets one `@file` bring further arguments.
+    pub(crate) const fn with_argument_file(self) -> Self {
+        Self {
+            argument_files: true,
+            ..self
+        }
+    }
+
+    /// The flags and their help.
+    pub(crate) fn command(&self) -> Command {
+        let last_word = self.name.rsplit(' ').next().unwrap_or(self.name);
+        (self.augment)(Command::new(last_word))
+            .bin_name(format!("img {}", self.name))
+            .args_override_self(true)
+    }
+
+    /// Reads the words and runs the command, in this process or for a worker's request.
+    pub(crate) fn execute(
+        &self,
+        arguments: Vec<OsString>,
+        context: &Context,
+    ) -> Result<(), Failure> {
+        let command = self.command();
+        let words = grammar::normalise(&command, self.grammar, arguments)
+            .map_err(|failure| self.usage_failure(failure))?;
+        if words.verbose {
+            context.report.set_verbose();
+        }
+        if words.help {
+            return context.report.print(help::of_command(command));
+        }
+        let matches = command
+            .no_binary_name(true)
+            .try_get_matches_from(words.arguments)
+            .map_err(|error| usage::failure(&error))
+            .map_err(|failure| self.usage_failure(failure))?;
+        (self.run)(&matches, context)
+    }
+
+    fn usage_failure(&self, failure: Failure) -> Failure {
+        failure
+            .with_code(self.usage_code)
+            .hint_if_none(format!("see `img {} --help`", self.name))
+    }
+}
+
+fn run_parsed<T: Run>(matches: &ArgMatches, context: &Context) -> Result<(), Failure> {
+    let arguments = T::from_arg_matches(matches).map_err(|error| usage::failure(&error))?;
+    arguments.run(context)
+}
+
+/// Runs the program with the words after its name.
+pub(crate) fn main(words: Vec<OsString>) -> ExitCode {
+    let context = Context::of_process();
+    match dispatch(words, &context) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            context.report.failure(&failure);
+            ExitCode::from(failure.code())
+        }
+    }
+}
+
+fn dispatch(mut words: Vec<OsString>, context: &Context) -> Result<(), Failure> {
+    // Global flags may stand in front of the command.
+    while let Some(first) = words.first().and_then(|word| word.to_str()) {
+        match first {
+            "--verbose" | "-verbose" => context.report.set_verbose(),
+            "--insecure" | "-insecure" => {}
+            _ => break,
+        }
+        words.remove(0);
+    }
+    let Some(first) = words.first().and_then(|word| word.to_str()) else {
+        context.report.error_text(help::overview());
+        return Err(Failure::silent());
+    };
+    match first {
+        "help" | "--help" | "-help" | "-h" => return help_about(&words[1..], context),
+        "version" | "--version" | "-version" | "-V" => {
+            return context
+                .report
+                .print(format_args!("img {}\n", env!("CARGO_PKG_VERSION")));
+        }
+        _ => {}
+    }
+    let (subcommand, arguments) = find(&words)?;
+    if subcommand.worker && arguments.iter().any(|word| worker::is_start_flag(word)) {
+        return worker::run(subcommand, arguments, context);
+    }
+    let arguments = if subcommand.argument_files {
+        expand_argument_file(arguments, context)?
+    } else {
+        arguments
+    };
+    subcommand.execute(arguments, context)
+}
+
+fn help_about(words: &[OsString], context: &Context) -> Result<(), Failure> {
+    if words.is_empty() {
+        return context.report.print(help::overview());
+    }
+    let (subcommand, _) = find(words)?;
+    context.report.print(help::of_command(subcommand.command()))
+}
+
+/// Finds the subcommand that the first one or two words name, and the words after them.
+fn find(words: &[OsString]) -> Result<(&'static Subcommand, Vec<OsString>), Failure> {
+    let name = words[0].to_string_lossy();
+    let second = words.get(1).map(|word| word.to_string_lossy());
+    for subcommand in commands::TABLE {
+        match subcommand.name.split_once(' ') {
+            None if subcommand.name == name => return Ok((subcommand, words[1..].to_vec())),
+            Some((group, member)) if group == name && second.as_deref() == Some(member) => {
+                return Ok((subcommand, words[2..].to_vec()));
+            }
+            _ => {}
+        }
+    }
+    Err(unknown_command(&name, second.as_deref()))
+}
+
+fn unknown_command(name: &str, second: Option<&str>) -> Failure {
+    let members: Vec<&str> = commands::TABLE
+        .iter()
+        .filter_map(|subcommand| subcommand.name.split_once(' '))
+        .filter(|(group, _)| *group == name)
+        .map(|(_, member)| member)
+        .collect();
+    if !members.is_empty() {
+        let message = match second {
+            Some(second) => format!("unknown command `{name} {second}`"),
+            None => format!("`{name}` needs to know what to do"),
+        };
+        return Failure::new(message).hint(format!("write `img {name} {}`", members.join("|")));
+    }
+    if later::COMMANDS.contains(&name) {
+        return Failure::new(format!("`{name}` is not built yet"))
+            .hint("`img --help` lists what there is");
+    }
+    let names = commands::TABLE.iter().map(|subcommand| subcommand.name);
+    let hint = match usage::closest(name, names) {
+        Some(close) => format!("did you mean `{close}`?"),
+        None => "`img --help` lists the commands".to_owned(),
+    };
+    Failure::new(format!("unknown command `{name}`")).hint(hint)
+}
+
+/// The whole tree of commands, for completions and man pages.
+pub(crate) fn root_command() -> Command {
+    let mut root = Command::new("img")
+        .about("Builds, inspects and moves OCI container images")
+        .version(env!("CARGO_PKG_VERSION"));
+    for subcommand in commands::TABLE {
+        root = match subcommand.name.split_once(' ') {
+            None => root.subcommand(subcommand.command()),
+            Some((group, _)) if root.find_subcommand(group).is_some() => {
+                root.mut_subcommand(group, |parent| parent.subcommand(subcommand.command()))
+            }
+            Some((group, _)) => root.subcommand(
+                Command::new(OsStr::new(group).to_string_lossy().into_owned())
+                    .subcommand(subcommand.command()),
+            ),
+        };
+    }
+    root
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_is_well_formed_and_described() {
+        root_command().debug_assert();
+        for subcommand in commands::TABLE {
+            let command = subcommand.command();
+            assert!(
+                command.get_about().is_some(),
+                "{} has no description",
+                subcommand.name
+            );
+            for argument in command.get_arguments() {
+                let named = argument.get_help().is_some() || argument.get_id() == "help";
+                assert!(
+                    named,
+                    "{} {} has no help",
+                    subcommand.name,
+                    argument.get_id()
+                );
+            }
+        }
+    }
+}

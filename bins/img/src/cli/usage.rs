@@ -1,0 +1,62 @@
+//! Messages about words that cannot be used.
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+use crate::report::Failure;
+
+/// Says in one line what clap found wrong.
+pub(crate) fn failure(error: &clap::Error) -> Failure {
+    let argument = context(error, ContextKind::InvalidArg);
+    let value = context(error, ContextKind::InvalidValue);
+    match error.kind() {
+        ErrorKind::MissingRequiredArgument => Failure::new(format!("missing {argument}")),
+        ErrorKind::ValueValidation | ErrorKind::InvalidValue => {
+            let flag = argument.split(' ').next().unwrap_or(&argument);
+            let failure = Failure::new(format!("{flag}: bad value `{value}`"));
+            match std::error::Error::source(error) {
+                Some(source) => failure.because(source.to_string()),
+                None => with_choices(failure, error),
+            }
+        }
+        ErrorKind::UnknownArgument => Failure::new(format!("unexpected word `{argument}`"))
+            .hint("flags stand before the first word that is none"),
+        ErrorKind::ArgumentConflict => {
+            let other = context(error, ContextKind::PriorArg);
+            Failure::new(format!("{argument} and {other} exclude each other"))
+        }
+        _ => Failure::new(first_line(error)),
+    }
+}
+
+fn with_choices(failure: Failure, error: &clap::Error) -> Failure {
+    let choices = context(error, ContextKind::ValidValue);
+    if choices.is_empty() {
+        return failure;
+    }
+    failure.hint(format!("one of: {choices}"))
+}
+
+fn context(error: &clap::Error, kind: ContextKind) -> String {
+    match error.get(kind) {
+        Some(ContextValue::String(text)) => text.clone(),
+        Some(ContextValue::Strings(texts)) => texts.join(", "),
+        _ => String::new(),
+    }
+}
+
+fn first_line(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let line = text.lines().next().unwrap_or_default();
+    line.trim_start_matches("error: ").to_owned()
+}
+
+/// Returns the name that was probably meant.
+pub(crate) fn closest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let close_enough = word.chars().count().div_ceil(4);
+    names
+        .into_iter()
+        .map(|name| (strsim::damerau_levenshtein(word, name), name))
+        .filter(|(distance, _)| *distance <= close_enough)
+        .min()
+        .map(|(_, name)| name)
+}

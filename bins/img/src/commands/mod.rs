@@ -1,0 +1,15 @@
+//! One file a subcommand, and the table that lists them.
+//!
+//! To add a command, write `commands/<name>.rs` with a `#[derive(clap::Args)] struct Arguments` that
+//! implements [`Run`](crate::cli::Run), and add its line here.
+
+mod completions;
+mod man;
+
+use crate::cli::{Group, Subcommand};
+
+/// Every subcommand, in the order of the help.
+pub(crate) const TABLE: &[Subcommand] = &[
+    Subcommand::for_people::<completions::Arguments>("completions", Group::Shell),
+    Subcommand::for_people::<man::Arguments>("man", Group::Shell),
+];

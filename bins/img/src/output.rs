@@ -1,0 +1,229 @@
+//! Output files: written beside their place and moved there when everything is known to be good.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+use tempfile::NamedTempFile;
+
+use crate::context::Context;
+use crate::report::{Explain as _, Failure};
+
+/// An output that nobody sees yet. Dropping it leaves nothing behind.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    target: PathBuf,
+    file: Destination,
+}
+
+#[derive(Debug)]
+enum Destination {
+    /// A regular file, under a temporary name in the directory of its target.
+    Temporary(NamedTempFile),
+    /// A device or pipe: there is no other name to write to.
+    Direct(fs::File),
+    Stdout(io::Stdout),
+}
+
+impl Pending {
+    /// Starts the output at `path`, as written on the command line; `-` is standard output.
+    ///
+    /// # Errors
+    ///
+    /// Fails if nothing can be created there.
+    pub(crate) fn create(context: &Context, path: &Path) -> Result<Self, Failure> {
+        if path == Path::new("-") {
+            if !context.report.owns_stdout() {
+                return Err(
+                    Failure::new("output `-`: a worker has no standard output").hint("name a file")
+                );
+            }
+            return Ok(Self {
+                target: PathBuf::from("standard output"),
+                file: Destination::Stdout(io::stdout()),
+            });
+        }
+        let mut target = context.path(path);
+        let file = match fs::metadata(&target) {
+            Ok(found) if found.is_dir() => {
+                let message = format!("cannot write {}: it is a directory", target.display());
+                return Err(Failure::new(message).hint("name a file in it"));
+            }
+            Ok(found) if !found.is_file() => {
+                Destination::Direct(fs::OpenOptions::new().write(true).open(&target)?)
+            }
+            Ok(_) => {
+                // A link keeps standing where it is: its file is replaced.
+                target = fs::canonicalize(&target)?;
+                Destination::Temporary(temporary_beside(&target)?)
+            }
+            Err(_) => Destination::Temporary(temporary_beside(&target)?),
+        };
+        Ok(Self { target, file })
+    }
+
+    /// The file as it is on disk while it is pending, to be read back; `None` for a stream.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        match &self.file {
+            Destination::Temporary(file) => Some(file.path()),
+            Destination::Direct(_) | Destination::Stdout(_) => None,
+        }
+    }
+
+    fn make_visible(self) -> Result<Option<PathBuf>, Failure> {
+        match self.file {
+            Destination::Temporary(file) => {
+                file.persist(&self.target)
+                    .map_err(|error| error.error)
+                    .explain(|| format!("cannot write {}", self.target.display()))?;
+                Ok(Some(self.target))
+            }
+            Destination::Direct(_) => Ok(None),
+            Destination::Stdout(mut stdout) => {
+                stdout.flush().map_err(Failure::of_stdout)?;
+                Ok(None)
+            }
+        }
+    }
+}
+
+impl Write for Pending {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let target = &self.target;
+        match &mut self.file {
+            Destination::Temporary(file) => file.as_file_mut().write(bytes),
+            Destination::Direct(file) => file.write(bytes),
+            Destination::Stdout(stdout) => stdout.write(bytes),
+        }
+        .map_err(|error| name_the_target(target, &error))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let target = &self.target;
+        match &mut self.file {
+            Destination::Temporary(file) => file.as_file_mut().flush(),
+            Destination::Direct(file) => file.flush(),
+            Destination::Stdout(stdout) => stdout.flush(),
+        }
+        .map_err(|error| name_the_target(target, &error))
+    }
+}
+
+fn name_the_target(target: &Path, error: &io::Error) -> io::Error {
+    let text = format!("cannot write {}: {error}", target.display());
+    io::Error::new(error.kind(), text)
+}
+
+fn temporary_beside(target: &Path) -> Result<NamedTempFile, Failure> {
+    let directory = match target.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    if target.file_name().is_none() {
+        return Err(Failure::new(format!(
+            "cannot write `{}`: it names no file",
+            target.display()
+        )));
+    }
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".img-").suffix(".tmp");
+    if let Some(permissions) = crate::sys::new_file_permissions() {
+        builder.permissions(permissions);
+    }
+    builder
+        .tempfile_in(directory)
+        .map_err(|error| io::Error::new(error.kind(), reason(&error)))
+        .explain(|| format!("cannot write {}", target.display()))
+}
+
+/// The reason alone: the temporary name would only confuse.
+fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "its directory does not exist".to_owned(),
+        io::ErrorKind::NotADirectory => "its directory is a file".to_owned(),
+        io::ErrorKind::PermissionDenied => "its directory cannot be written to".to_owned(),
+        io::ErrorKind::ReadOnlyFilesystem => "the file system is read-only".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+/// All outputs of one command: they appear together, or none does.
+#[derive(Debug, Default)]
+pub(crate) struct Outputs {
+    pending: Vec<Pending>,
+}
+
+impl Outputs {
+    /// Adds a file that is written completely.
+    pub(crate) fn add(&mut self, pending: Pending) {
+        self.pending.push(pending);
+    }
+
+    /// Adds a small document.
+    ///
+    /// # Errors
+    ///
+    /// Fails if it cannot be written beside its place.
+    pub(crate) fn add_bytes(
+        &mut self,
+        context: &Context,
+        path: &Path,
+        bytes: &[u8],
+    ) -> Result<(), Failure> {
+        let mut pending = Pending::create(context, path)?;
+        pending.write_all(bytes)?;
+        self.add(pending);
+        Ok(())
+    }
+
+    /// Adds a small document if there is a place for it.
+    ///
+    /// # Errors
+    ///
+    /// Fails if it cannot be written beside its place.
+    pub(crate) fn add_bytes_if(
+        &mut self,
+        context: &Context,
+        path: Option<&Path>,
+        bytes: &[u8],
+    ) -> Result<(), Failure> {
+        match path {
+            Some(path) => self.add_bytes(context, path, bytes),
+            None => Ok(()),
+        }
+    }
+
+    /// Makes all of them visible, in order; if one fails, those before it are removed again.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the request was cancelled or a file cannot be moved to its place.
+    pub(crate) fn commit(self, context: &Context) -> Result<(), Failure> {
+        context.check_not_cancelled()?;
+        let mut visible = Vec::new();
+        for pending in self.pending {
+            match pending.make_visible() {
+                Ok(path) => visible.extend(path),
+                Err(failure) => {
+                    for path in visible {
+                        // The failure that led here is the one to tell.
+                        let _ = fs::remove_file(path);
+                    }
+                    return Err(failure);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Writes one small document.
+///
+/// # Errors
+///
+/// Fails if it cannot be written; then nothing is left behind.
+pub(crate) fn write(context: &Context, path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let mut outputs = Outputs::default();
+    outputs.add_bytes(context, path, bytes)?;
+    outputs.commit(context)
+}

@@ -1,0 +1,77 @@
+//! What depends on the host: how text of the command line is cut and how files are created.
+
+use std::ffi::{OsStr, OsString};
+
+/// Cuts a word of the command line at its first `=`, whatever its encoding.
+pub(crate) fn split_at_equals(word: &OsStr) -> Option<(OsString, OsString)> {
+    imp::split_at_equals(word)
+}
+
+/// The permissions of a new output file, before the umask; `None` where the host has no such bits.
+pub(crate) fn new_file_permissions() -> Option<std::fs::Permissions> {
+    imp::new_file_permissions()
+}
+
+/// Raw bytes of a word, as they go into a tar: on Unix the bytes themselves, elsewhere UTF-8.
+pub(crate) fn bytes_of(word: &OsStr) -> Vec<u8> {
+    imp::bytes_of(word)
+}
+
+/// A path from the bytes of a parameter file; `None` if this host has no such names.
+pub(crate) fn path_from_bytes(bytes: &[u8]) -> Option<std::path::PathBuf> {
+    imp::path_from_bytes(bytes)
+}
+
+#[cfg(unix)]
+mod imp {
+    use std::ffi::{OsStr, OsString};
+    use std::fs::Permissions;
+    use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::path::PathBuf;
+
+    pub(super) fn split_at_equals(word: &OsStr) -> Option<(OsString, OsString)> {
+        let bytes = word.as_bytes();
+        let at = bytes.iter().position(|&byte| byte == b'=')?;
+        let half = |bytes: &[u8]| OsString::from_vec(bytes.to_vec());
+        Some((half(&bytes[..at]), half(&bytes[at + 1..])))
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "other hosts have no mode bits")]
+    pub(super) fn new_file_permissions() -> Option<Permissions> {
+        Some(Permissions::from_mode(0o666))
+    }
+
+    pub(super) fn bytes_of(word: &OsStr) -> Vec<u8> {
+        word.as_bytes().to_vec()
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "other hosts refuse some names")]
+    pub(super) fn path_from_bytes(bytes: &[u8]) -> Option<PathBuf> {
+        Some(PathBuf::from(OsString::from_vec(bytes.to_vec())))
+    }
+}
+
+#[cfg(not(unix))]
+mod imp {
+    use std::ffi::{OsStr, OsString};
+    use std::fs::Permissions;
+    use std::path::PathBuf;
+
+    pub(super) fn split_at_equals(word: &OsStr) -> Option<(OsString, OsString)> {
+        let (key, value) = word.to_str()?.split_once('=')?;
+        Some((key.into(), value.into()))
+    }
+
+    pub(super) fn new_file_permissions() -> Option<Permissions> {
+        None
+    }
+
+    pub(super) fn bytes_of(word: &OsStr) -> Vec<u8> {
+        word.to_string_lossy().into_owned().into_bytes()
+    }
+
+    pub(super) fn path_from_bytes(bytes: &[u8]) -> Option<PathBuf> {
+        std::str::from_utf8(bytes).ok().map(PathBuf::from)
+    }
+}
