@@ -4,6 +4,7 @@
 pub mod descriptor;
 pub mod digest;
 pub mod error;
+pub mod json;
 pub mod layer;
 pub mod media_type;
 pub mod platform;

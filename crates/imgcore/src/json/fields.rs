@@ -1,0 +1,258 @@
+//! Reading the members of an object as the fields of a type, with errors that name the place.
+
+use std::collections::BTreeMap;
+
+use super::{Object, Value, scan};
+use crate::{Error, ErrorKind};
+
+/// What to do with members that a reader does not know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "a reader is one or the other")]
+pub enum Strictness {
+    /// Unknown members are ignored.
+    Lenient,
+    /// An unknown member is an error.
+    Strict,
+}
+
+/// An object that is read field by field.
+///
+/// A member whose value is `null` counts as absent, as Go's decoder has it. Every error is
+/// [`ErrorKind::Malformed`] and names the place of the object and the member.
+///
+/// # Examples
+///
+/// ```
+/// use imgcore::json::{Fields, Limits, Strictness, Value};
+///
+/// let value = Value::parse(br#"{"path": "/data", "mode": true}"#, &Limits::default())?;
+/// let mut fields = Fields::of(&value, "mount 3")?;
+/// assert_eq!(fields.string("path")?, "/data");
+/// let error = fields.finish(Strictness::Strict).unwrap_err();
+/// assert_eq!(error.to_string(), r#"mount 3 has the unknown member "mode""#);
+/// # Ok::<(), imgcore::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Fields {
+    place: String,
+    object: Object,
+    known: Vec<String>,
+}
+
+impl Fields {
+    /// Starts to read `value`, which errors call `place`.
+    ///
+    /// # Errors
+    ///
+    /// When `value` is no object.
+    pub fn of(value: &Value, place: impl Into<String>) -> Result<Self, Error> {
+        let place = place.into();
+        match value.as_object() {
+            Some(object) => Ok(Self::of_object(object, place)),
+            None => Err(malformed(&place, "is no JSON object")),
+        }
+    }
+
+    /// Starts to read `object`, which errors call `place`.
+    pub fn of_object(object: Object, place: impl Into<String>) -> Self {
+        Self {
+            place: place.into(),
+            object,
+            known: Vec::new(),
+        }
+    }
+
+    /// Returns what errors call the object.
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// Returns what errors call a member.
+    pub fn place_of(&self, name: &str) -> String {
+        format!("{}: {name}", self.place)
+    }
+
+    /// Makes an error about a member.
+    pub fn error(&self, name: &str, what: &str) -> Error {
+        Error::new(
+            ErrorKind::Malformed,
+            format!("{}: {name} {what}", self.place),
+        )
+    }
+
+    /// Returns a member that may be absent.
+    pub fn optional(&mut self, name: &str) -> Option<Value> {
+        self.known.push(name.to_owned());
+        self.object
+            .get(name)
+            .filter(|value| !value.is_null())
+            .cloned()
+    }
+
+    /// Returns a member that must be there.
+    ///
+    /// # Errors
+    ///
+    /// When it is absent.
+    pub fn required(&mut self, name: &str) -> Result<Value, Error> {
+        self.optional(name)
+            .ok_or_else(|| self.error(name, "is missing"))
+    }
+
+    /// Returns a text that may be absent.
+    ///
+    /// # Errors
+    ///
+    /// When the member is not a string.
+    pub fn optional_string(&mut self, name: &str) -> Result<Option<String>, Error> {
+        match self.optional(name) {
+            None => Ok(None),
+            Some(value) => self.as_string(name, &value).map(Some),
+        }
+    }
+
+    /// Returns a text that must be there.
+    ///
+    /// # Errors
+    ///
+    /// When the member is absent or not a string.
+    pub fn string(&mut self, name: &str) -> Result<String, Error> {
+        let value = self.required(name)?;
+        self.as_string(name, &value)
+    }
+
+    /// Returns a text that must be there, parsed.
+    ///
+    /// # Errors
+    ///
+    /// When the member is absent, not a string, or does not parse; the cause says why.
+    pub fn parsed<T>(&mut self, name: &str) -> Result<T, Error>
+    where
+        T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>,
+    {
+        let text = self.string(name)?;
+        text.parse()
+            .map_err(|error| self.error(name, &format!("is {text:?}")).with_source(error))
+    }
+
+    /// Returns a whole number from 0 to `u64::MAX` that must be there.
+    ///
+    /// # Errors
+    ///
+    /// When the member is absent or no such number.
+    pub fn unsigned(&mut self, name: &str) -> Result<u64, Error> {
+        let value = self.required(name)?;
+        value
+            .as_u64()
+            .ok_or_else(|| self.error(name, "is no whole number of 0 or more"))
+    }
+
+    /// Returns a boolean; one that is absent is false.
+    ///
+    /// # Errors
+    ///
+    /// When the member is not a boolean.
+    pub fn flag(&mut self, name: &str) -> Result<bool, Error> {
+        match self.optional(name) {
+            None => Ok(false),
+            Some(value) => value
+                .as_bool()
+                .ok_or_else(|| self.error(name, "is neither true nor false")),
+        }
+    }
+
+    /// Returns the elements of an array, each read by `read`, which gets the place of the element too; an array that
+    /// is absent is empty.
+    ///
+    /// # Errors
+    ///
+    /// When the member is not an array, and what `read` returns.
+    pub fn list<T>(
+        &mut self,
+        name: &str,
+        mut read: impl FnMut(&Value, String) -> Result<T, Error>,
+    ) -> Result<Vec<T>, Error> {
+        let Some(value) = self.optional(name) else {
+            return Ok(Vec::new());
+        };
+        let elements = value
+            .elements()
+            .ok_or_else(|| self.error(name, "is no array"))?;
+        elements
+            .enumerate()
+            .map(|(index, element)| read(&element, self.place_of(&format!("{name}[{index}]"))))
+            .collect()
+    }
+
+    /// Returns a list of texts; one that is absent is empty.
+    ///
+    /// # Errors
+    ///
+    /// When the member is not an array of strings.
+    pub fn strings(&mut self, name: &str) -> Result<Vec<String>, Error> {
+        self.list(name, |value, place| match value.as_str() {
+            Some(text) => Ok(text.into_owned()),
+            None => Err(malformed(&place, "is no string")),
+        })
+    }
+
+    /// Returns the members of an object whose values are texts; one that is absent is empty.
+    ///
+    /// # Errors
+    ///
+    /// When the member is not an object of strings.
+    pub fn string_map(&mut self, name: &str) -> Result<BTreeMap<String, String>, Error> {
+        let Some(value) = self.optional(name) else {
+            return Ok(BTreeMap::new());
+        };
+        let object = value
+            .as_object()
+            .ok_or_else(|| self.error(name, "is no object"))?;
+        object
+            .iter()
+            .map(|(key, value)| {
+                Ok((
+                    key.to_owned(),
+                    self.as_string(&format!("{name}.{key}"), value)?,
+                ))
+            })
+            .collect()
+    }
+
+    /// Ends the reading.
+    ///
+    /// # Errors
+    ///
+    /// When a member differs in case only from one that was asked for, which other readers would take for it; under
+    /// [`Strictness::Strict`] also when there is a member that was not asked for.
+    pub fn finish(self, strictness: Strictness) -> Result<(), Error> {
+        for (name, _) in self.object.iter() {
+            if self.known.iter().any(|known| known == name) {
+                continue;
+            }
+            let folded = scan::fold(name);
+            if let Some(known) = self.known.iter().find(|known| scan::fold(known) == folded) {
+                let what = format!("has the member {name:?}, which must be spelled {known:?}");
+                return Err(malformed(&self.place, &what));
+            }
+            if strictness == Strictness::Strict {
+                return Err(malformed(
+                    &self.place,
+                    &format!("has the unknown member {name:?}"),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn as_string(&self, name: &str, value: &Value) -> Result<String, Error> {
+        match value.as_str() {
+            Some(text) => Ok(text.into_owned()),
+            None => Err(self.error(name, "is no string")),
+        }
+    }
+}
+
+fn malformed(place: &str, what: &str) -> Error {
+    Error::new(ErrorKind::Malformed, format!("{place} {what}"))
+}
