@@ -33,18 +33,28 @@
 #![forbid(unsafe_code)]
 
 pub mod blocking;
+mod chain;
+pub mod conformance;
 mod copy;
+mod directory;
 mod error;
 mod local;
 mod memory;
 mod sink;
 mod source;
 mod stream;
+mod sys;
+mod verifying;
 
+pub use chain::Chain;
 pub use copy::{Copied, copy};
+pub use directory::{
+    DirectoryOptions, DirectoryStore, Durability, OutsideLinks, Placed, Placement, StagedBlob,
+};
 pub use error::{Error, ErrorKind, Result};
 pub use local::{LocalSource, LocalSourceExt, RawReader, VerifiedReader};
 pub use memory::MemoryStore;
 pub use sink::{Begin, BlobSink, BlobWrite, Ingest};
 pub use source::{BlobSource, BlobSourceExt, Presence};
 pub use stream::{BlobStream, CHUNK, UnverifiedStream};
+pub use verifying::Verifying;

@@ -115,3 +115,18 @@ impl BlobWrite for MemoryWrite {
         Box::pin(ready(Ok(())))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conformance;
+
+    #[test]
+    fn it_conforms() {
+        conformance::all(MemoryStore::new);
+        let store = MemoryStore::new();
+        conformance::damage_is_found(&store, |digest, bytes| {
+            store.insert_unchecked(*digest, bytes.to_vec());
+        });
+    }
+}

@@ -133,9 +133,9 @@ impl fmt::Debug for BlobStream {
 pub struct UnverifiedStream(BoxStream<'static, Result<Bytes>>);
 
 impl UnverifiedStream {
-    /// Marks a stream.
+    /// Marks a stream. It may be polled after its end.
     pub fn new(inner: impl Stream<Item = Result<Bytes>> + Send + 'static) -> Self {
-        Self(inner.boxed())
+        Self(inner.fuse().boxed())
     }
 }
 

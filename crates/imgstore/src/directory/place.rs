@@ -1,0 +1,186 @@
+//! Existing files as blobs, without copying where that can be avoided.
+
+use std::io;
+use std::path::{Component, Path, PathBuf};
+
+use imgcore::Descriptor;
+use imgcore::digest::VerifyingReader;
+
+use super::DirectoryStore;
+use super::stage::StagedFile;
+use crate::{Error, Result, sys};
+
+/// How [`DirectoryStore::place_file`] makes a blob of an existing file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Placement {
+    /// An independent file.
+    Copy,
+    /// A hard link, else a copy-on-write clone, else a copy.
+    #[default]
+    Link,
+    /// A relative symbolic link: the two may be moved together, and the file must stay.
+    Symlink,
+}
+
+/// How a blob came into the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Placed {
+    /// It was there.
+    AlreadyThere,
+    /// Its blocks are shared until one side changes.
+    Cloned,
+    /// Its bytes were copied.
+    Copied,
+    /// It is the same file.
+    Linked,
+    /// It is a symbolic link.
+    Symlinked,
+}
+
+impl DirectoryStore {
+    /// Makes a blob of a file, after reading all of it to check size and digest.
+    ///
+    /// Symbolic links in `file` are followed for everything but [`Placement::Symlink`], which names `file` as it is
+    /// given.
+    ///
+    /// # Errors
+    ///
+    /// [`SizeMismatch`](crate::ErrorKind::SizeMismatch) or [`DigestMismatch`](crate::ErrorKind::DigestMismatch) when
+    /// the file is another one, and that it cannot be read or placed.
+    pub fn place_file(
+        &self,
+        descriptor: &Descriptor,
+        file: &Path,
+        placement: Placement,
+    ) -> Result<Placed> {
+        let target = self.blob_path(&descriptor.digest);
+        if target.symlink_metadata().is_ok() {
+            return Ok(Placed::AlreadyThere);
+        }
+        let placing = |error| {
+            let text = format!("placing {} as {}", file.display(), descriptor.digest);
+            Error::from_io(text, error)
+        };
+        if let Some(parent) = target.parent() {
+            fs_err::create_dir_all(parent).map_err(placing)?;
+        }
+        match placement {
+            Placement::Copy => self.copy_file(descriptor, file),
+            Placement::Link => {
+                verify(descriptor, file, io::sink()).map_err(placing)?;
+                let real = fs_err::canonicalize(file).map_err(placing)?;
+                match fs_err::hard_link(&real, &target) {
+                    Ok(()) => Ok(Placed::Linked),
+                    // Other file systems, too many links, a policy against links of foreign files.
+                    Err(_) => self.clone_file(descriptor, &real),
+                }
+            }
+            Placement::Symlink => {
+                verify(descriptor, file, io::sink()).map_err(placing)?;
+                symlink(file, &target).map_err(placing)?;
+                Ok(Placed::Symlinked)
+            }
+        }
+    }
+
+    fn clone_file(&self, descriptor: &Descriptor, file: &Path) -> Result<Placed> {
+        let source =
+            fs_err::File::open(file).map_err(|error| self.writing(&descriptor.digest, error))?;
+        let staged = StagedFile::new(self)?;
+        if sys::clone_file(source.file(), staged.as_file()).is_err() {
+            return self.copy_file(descriptor, file);
+        }
+        staged.persist(&descriptor.digest)?;
+        Ok(Placed::Cloned)
+    }
+
+    fn copy_file(&self, descriptor: &Descriptor, file: &Path) -> Result<Placed> {
+        let mut staged = StagedFile::new(self)?;
+        verify(descriptor, file, &mut staged)
+            .map_err(|error| self.writing(&descriptor.digest, error))?;
+        staged.persist(&descriptor.digest)?;
+        Ok(Placed::Copied)
+    }
+}
+
+fn verify(descriptor: &Descriptor, file: &Path, mut out: impl io::Write) -> io::Result<()> {
+    let reader = fs_err::File::open(file)?;
+    let mut reader = VerifyingReader::new(reader, descriptor.digest, descriptor.size);
+    io::copy(&mut reader, &mut out)?;
+    Ok(())
+}
+
+/// Links by the shortest relative path of the two names as they are written, so that a build may move both together;
+/// where symbolic links above make that lead elsewhere, by the path between the real places.
+fn symlink(file: &Path, link: &Path) -> io::Result<()> {
+    let directory = link.parent().unwrap_or(Path::new("."));
+    let written = relative(
+        &normalized(&std::path::absolute(directory)?),
+        &normalized(&std::path::absolute(file)?),
+    );
+    if same_file(&directory.join(&written), file) {
+        return sys::symlink_file(&written, link);
+    }
+    let real = relative(
+        &fs_err::canonicalize(directory)?,
+        &fs_err::canonicalize(file)?,
+    );
+    sys::symlink_file(&real, link)
+}
+
+fn same_file(one: &Path, other: &Path) -> bool {
+    match (fs_err::canonicalize(one), fs_err::canonicalize(other)) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => false,
+    }
+}
+
+/// Returns the path from `directory` to `target`, both absolute and normalized.
+fn relative(directory: &Path, target: &Path) -> PathBuf {
+    let shared = directory
+        .components()
+        .zip(target.components())
+        .take_while(|(one, other)| one == other)
+        .count();
+    let up = directory
+        .components()
+        .skip(shared)
+        .map(|_| Component::ParentDir);
+    up.chain(target.components().skip(shared)).collect()
+}
+
+/// Removes `.` and resolves `..` by the text alone.
+fn normalized(path: &Path) -> PathBuf {
+    let mut result = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                result.pop();
+            }
+            other => result.push(other),
+        }
+    }
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn relative_paths_are_the_shortest() {
+        let cases = [
+            ("/a/b/c", "/a/x", "../../x"),
+            ("/a/b", "/a/b/x", "x"),
+            ("/", "/x", "x"),
+            ("/out/blobs/sha256", "/in/./y/../l.tgz", "../../../in/l.tgz"),
+        ];
+        for (from, to, expected) in cases {
+            let found = relative(Path::new(from), &normalized(Path::new(to)));
+            assert_eq!(found, Path::new(expected), "{from} to {to}");
+        }
+    }
+}
