@@ -1,0 +1,45 @@
+//! The image of `examples/hello`, built once for all tests of this binary.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use crate::tool::{copy_tree, img, succeed, tool};
+
+/// What the program in the image prints.
+pub(crate) const EXPECTED_LINE: &str = "hello from an image without a daemon";
+
+/// The demo image as `img build` left it.
+pub(crate) struct Demo {
+    /// An OCI layout with both platforms, tagged.
+    pub(crate) layout: PathBuf,
+    /// A docker archive of the host's platform.
+    pub(crate) docker: PathBuf,
+}
+
+/// Builds the demo image; `None` when a compiler is missing.
+pub(crate) fn demo() -> Option<&'static Demo> {
+    static DEMO: OnceLock<Option<Demo>> = OnceLock::new();
+    DEMO.get_or_init(build).as_ref()
+}
+
+fn build() -> Option<Demo> {
+    let native = tool("gcc")?;
+    let cross = tool("aarch64-linux-gnu-gcc")?;
+    let work = Path::new(env!("CARGO_TARGET_TMPDIR")).join("demo");
+    let _ = fs_err::remove_dir_all(&work);
+    fs_err::create_dir_all(&work).unwrap();
+    copy_tree(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/hello"), &work);
+    for (compiler, architecture) in [(&native, "amd64"), (&cross, "arm64")] {
+        let directory = work.join("build").join(architecture);
+        fs_err::create_dir_all(&directory).unwrap();
+        succeed(
+            Command::new(compiler)
+                .args(["-static", "-Os", "-s", "-o"])
+                .arg(directory.join("hello"))
+                .arg(work.join("hello.c")),
+        );
+    }
+    img([Path::new("build"), &work.join("img.toml")]);
+    Some(Demo { layout: work.join("out/layout"), docker: work.join("out/docker.tar") })
+}

@@ -1,0 +1,8 @@
+//! Real runtimes, copiers and readers take what `img` makes.
+//!
+//! A tool that is not here is a skip that is printed and counted (`imgtest::oracle`), and in CI a failure.
+
+mod demo;
+mod layers;
+mod runtimes;
+mod tool;

@@ -1,0 +1,132 @@
+//! Copiers and runtimes accept the demo image, and its program runs.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::demo::{EXPECTED_LINE, demo};
+use crate::tool::{Running, img, succeed, text, tool};
+
+#[test]
+fn img_check_finds_nothing_wrong_with_the_demo() {
+    let Some(demo) = demo() else { return };
+    img([Path::new("check"), &demo.layout]);
+    img([Path::new("check"), &demo.docker]);
+}
+
+#[test]
+fn umoci_unpacks_the_layout() {
+    let (Some(umoci), Some(demo)) = (tool("umoci"), demo()) else { return };
+    let work = TempDir::new().unwrap();
+    let bundle = work.path().join("bundle");
+    let image = format!("{}:demo", demo.layout.display());
+    succeed(Command::new(umoci).args(["unpack", "--image", &image]).arg(&bundle));
+    assert!(bundle.join("rootfs/bin/hello").is_file());
+}
+
+#[test]
+fn skopeo_copies_the_layout_to_a_docker_archive() {
+    let (Some(skopeo), Some(demo)) = (tool("skopeo"), demo()) else { return };
+    let work = TempDir::new().unwrap();
+    let from = format!("oci:{}:demo", demo.layout.display());
+    let to = format!("docker-archive:{}:hello:demo", work.path().join("image.tar").display());
+    succeed(Command::new(skopeo).args(["--insecure-policy", "copy", &from, &to]));
+    img([Path::new("check"), &work.path().join("image.tar")]);
+}
+
+#[test]
+fn skopeo_reads_the_docker_archive() {
+    let (Some(skopeo), Some(demo)) = (tool("skopeo"), demo()) else { return };
+    let work = TempDir::new().unwrap();
+    let from = format!("docker-archive:{}", demo.docker.display());
+    let to = format!("oci:{}:copy", work.path().join("layout").display());
+    succeed(Command::new(skopeo).args(["--insecure-policy", "copy", &from, &to]));
+}
+
+#[test]
+fn podman_loads_the_docker_archive() {
+    let (Some(podman), Some(_), Some(demo)) = (tool("podman"), tool("crun"), demo()) else { return };
+    let work = TempDir::new().unwrap();
+    let podman = |arguments: &[&str]| {
+        let mut command = Command::new(&podman);
+        command.arg("--root").arg(work.path().join("root"));
+        command.arg("--runroot").arg(work.path().join("run"));
+        command.args(["--storage-driver", "vfs"]).args(arguments);
+        text(&succeed(&mut command))
+    };
+    podman(&["load", "--input", &demo.docker.to_string_lossy()]);
+    let images = podman(&["images", "--format", "{{.Repository}}:{{.Tag}}"]);
+    assert!(images.contains("hello:demo"), "{images}");
+}
+
+#[test]
+fn containerd_imports_and_runs_the_layout() {
+    let (Some(containerd), Some(ctr), Some(_), Some(demo)) =
+        (tool("containerd"), tool("ctr"), tool("runc"), demo())
+    else {
+        return;
+    };
+    let work = TempDir::new().unwrap();
+    let archive = work.path().join("image.tar");
+    succeed(Command::new("tar").arg("-C").arg(&demo.layout).arg("-cf").arg(&archive).arg("."));
+    let daemon = Containerd::start(&containerd, &ctr, work.path());
+    let imported = daemon.ctr(&["images", "import", "--base-name", "hello", &archive.to_string_lossy()]);
+    assert!(imported.contains("done"), "{imported}");
+    let listed = daemon.ctr(&["images", "ls", "-q"]);
+    let name = listed.lines().find(|line| line.contains("hello:demo")).unwrap_or_else(|| panic!("{listed}"));
+    let output = daemon.ctr(&["run", "--rm", name, "demo"]);
+    assert_eq!(output.trim(), EXPECTED_LINE);
+}
+
+/// A containerd of this test's own.
+struct Containerd<'a> {
+    ctr: &'a Path,
+    socket: String,
+    _process: Running,
+}
+
+impl<'a> Containerd<'a> {
+    fn start(containerd: &Path, ctr: &'a Path, directory: &Path) -> Self {
+        let at = |name: &str| directory.join(name).display().to_string();
+        let socket = at("c.sock");
+        let config = format!(
+            "version = 2\nroot = \"{}\"\nstate = \"{}\"\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n\
+             [grpc]\naddress = \"{socket}\"\n[ttrpc]\naddress = \"{socket}.ttrpc\"\n",
+            at("root"),
+            at("state"),
+        );
+        fs_err::write(directory.join("config.toml"), config).unwrap();
+        let log = fs_err::File::create(directory.join("log")).unwrap().into_parts().0;
+        let process = Command::new(containerd)
+            .arg("--config")
+            .arg(directory.join("config.toml"))
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let daemon = Self { ctr, socket, _process: Running(process) };
+        daemon.wait(&directory.join("log"));
+        daemon
+    }
+
+    fn wait(&self, log: &Path) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !self.command(&["version"]).output().is_ok_and(|output| output.status.success()) {
+            let log = || fs_err::read_to_string(log).unwrap_or_default();
+            assert!(Instant::now() < deadline, "containerd does not answer:\n{}", log());
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(self.ctr);
+        command.args(["--address", &self.socket]).args(arguments);
+        command
+    }
+
+    fn ctr(&self, arguments: &[&str]) -> String {
+        text(&succeed(&mut self.command(arguments)))
+    }
+}
