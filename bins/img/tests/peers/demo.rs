@@ -29,7 +29,10 @@ fn build() -> Option<Demo> {
     let work = Path::new(env!("CARGO_TARGET_TMPDIR")).join("demo");
     let _ = fs_err::remove_dir_all(&work);
     fs_err::create_dir_all(&work).unwrap();
-    copy_tree(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/hello"), &work);
+    copy_tree(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/hello"),
+        &work,
+    );
     for (compiler, architecture) in [(&native, "amd64"), (&cross, "arm64")] {
         let directory = work.join("build").join(architecture);
         fs_err::create_dir_all(&directory).unwrap();
@@ -41,5 +44,8 @@ fn build() -> Option<Demo> {
         );
     }
     img([Path::new("build"), &work.join("img.toml")]);
-    Some(Demo { layout: work.join("out/layout"), docker: work.join("out/docker.tar") })
+    Some(Demo {
+        layout: work.join("out/layout"),
+        docker: work.join("out/docker.tar"),
+    })
 }

@@ -28,7 +28,11 @@ fn layer(format: &str) -> Layer {
         "--add",
         concat!("usr/bin/img=", env!("CARGO_BIN_EXE_img")),
         "--add",
-        concat!("src/peers.rs=", env!("CARGO_MANIFEST_DIR"), "/tests/peers/main.rs"),
+        concat!(
+            "src/peers.rs=",
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/peers/main.rs"
+        ),
         "--metadata",
         &metadata.to_string_lossy(),
         &blob.to_string_lossy(),
@@ -37,11 +41,17 @@ fn layer(format: &str) -> Layer {
         serde_json::from_str(&fs_err::read_to_string(metadata).unwrap()).unwrap();
     let diff_id = metadata["diff_id"].as_str().unwrap();
     let tar_sha256 = diff_id.strip_prefix("sha256:").unwrap().to_owned();
-    Layer { _work: work, blob, tar_sha256 }
+    Layer {
+        _work: work,
+        blob,
+        tar_sha256,
+    }
 }
 
 fn reader(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/readers").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/peers/readers")
+        .join(name)
 }
 
 #[test]
@@ -61,22 +71,39 @@ fn a_single_member_reader_of_rust_reads_gzip_layers_whole() {
 fn java_reads_gzip_layers_whole() {
     let Some(java) = tool("java") else { return };
     let layer = layer("gzip");
-    let output = succeed(Command::new(java).arg(reader("Gunzip.java")).arg(&layer.blob));
+    let output = succeed(
+        Command::new(java)
+            .arg(reader("Gunzip.java"))
+            .arg(&layer.blob),
+    );
     assert_eq!(text(&output).trim(), layer.tar_sha256);
 }
 
 #[test]
 fn python_reads_gzip_layers_as_one_member() {
-    let Some(python) = tool("python3") else { return };
+    let Some(python) = tool("python3") else {
+        return;
+    };
     let layer = layer("gzip");
-    let output = succeed(Command::new(python).arg(reader("gunzip.py")).arg(&layer.blob));
+    let output = succeed(
+        Command::new(python)
+            .arg(reader("gunzip.py"))
+            .arg(&layer.blob),
+    );
     assert_eq!(text(&output).trim(), layer.tar_sha256);
 }
 
 #[test]
 fn gzip_of_gnu_tests_gzip_layers() {
     let Some(gzip) = tool("gzip") else { return };
-    succeed(Command::new(gzip).arg("--test").stdin(fs_err::File::open(layer("gzip").blob).unwrap().into_parts().0));
+    succeed(
+        Command::new(gzip).arg("--test").stdin(
+            fs_err::File::open(layer("gzip").blob)
+                .unwrap()
+                .into_parts()
+                .0,
+        ),
+    );
 }
 
 #[test]
@@ -84,7 +111,10 @@ fn zstd_reads_zstd_layers() {
     let Some(zstd) = tool("zstd") else { return };
     let layer = layer("zstd");
     let output = succeed(Command::new(zstd).arg("-dc").arg(&layer.blob));
-    assert_eq!(imgcore::Digest::sha256_of(&output.stdout).hex(), layer.tar_sha256);
+    assert_eq!(
+        imgcore::Digest::sha256_of(&output.stdout).hex(),
+        layer.tar_sha256
+    );
 }
 
 #[test]
@@ -92,6 +122,9 @@ fn klauspost_in_go_reads_zstd_layers() {
     let Some(go) = tool("go") else { return };
     let layer = layer("zstd");
     let mut command = Command::new(go);
-    command.args(["run", "."]).arg(&layer.blob).current_dir(reader("zstd"));
+    command
+        .args(["run", "."])
+        .arg(&layer.blob)
+        .current_dir(reader("zstd"));
     assert_eq!(text(&succeed(&mut command)).trim(), layer.tar_sha256);
 }

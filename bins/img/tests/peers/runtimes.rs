@@ -18,27 +18,40 @@ fn img_check_finds_nothing_wrong_with_the_demo() {
 
 #[test]
 fn umoci_unpacks_the_layout() {
-    let (Some(umoci), Some(demo)) = (tool("umoci"), demo()) else { return };
+    let (Some(umoci), Some(demo)) = (tool("umoci"), demo()) else {
+        return;
+    };
     let work = TempDir::new().unwrap();
     let bundle = work.path().join("bundle");
     let image = format!("{}:demo", demo.layout.display());
-    succeed(Command::new(umoci).args(["unpack", "--image", &image]).arg(&bundle));
+    succeed(
+        Command::new(umoci)
+            .args(["unpack", "--image", &image])
+            .arg(&bundle),
+    );
     assert!(bundle.join("rootfs/bin/hello").is_file());
 }
 
 #[test]
 fn skopeo_copies_the_layout_to_a_docker_archive() {
-    let (Some(skopeo), Some(demo)) = (tool("skopeo"), demo()) else { return };
+    let (Some(skopeo), Some(demo)) = (tool("skopeo"), demo()) else {
+        return;
+    };
     let work = TempDir::new().unwrap();
     let from = format!("oci:{}:demo", demo.layout.display());
-    let to = format!("docker-archive:{}:hello:demo", work.path().join("image.tar").display());
+    let to = format!(
+        "docker-archive:{}:hello:demo",
+        work.path().join("image.tar").display()
+    );
     succeed(Command::new(skopeo).args(["--insecure-policy", "copy", &from, &to]));
     img([Path::new("check"), &work.path().join("image.tar")]);
 }
 
 #[test]
 fn skopeo_reads_the_docker_archive() {
-    let (Some(skopeo), Some(demo)) = (tool("skopeo"), demo()) else { return };
+    let (Some(skopeo), Some(demo)) = (tool("skopeo"), demo()) else {
+        return;
+    };
     let work = TempDir::new().unwrap();
     let from = format!("docker-archive:{}", demo.docker.display());
     let to = format!("oci:{}:copy", work.path().join("layout").display());
@@ -47,7 +60,9 @@ fn skopeo_reads_the_docker_archive() {
 
 #[test]
 fn podman_loads_the_docker_archive() {
-    let (Some(podman), Some(_), Some(demo)) = (tool("podman"), tool("crun"), demo()) else { return };
+    let (Some(podman), Some(_), Some(demo)) = (tool("podman"), tool("crun"), demo()) else {
+        return;
+    };
     let work = TempDir::new().unwrap();
     let podman = |arguments: &[&str]| {
         let mut command = Command::new(&podman);
@@ -70,12 +85,28 @@ fn containerd_imports_and_runs_the_layout() {
     };
     let work = TempDir::new().unwrap();
     let archive = work.path().join("image.tar");
-    succeed(Command::new("tar").arg("-C").arg(&demo.layout).arg("-cf").arg(&archive).arg("."));
+    succeed(
+        Command::new("tar")
+            .arg("-C")
+            .arg(&demo.layout)
+            .arg("-cf")
+            .arg(&archive)
+            .arg("."),
+    );
     let daemon = Containerd::start(&containerd, &ctr, work.path());
-    let imported = daemon.ctr(&["images", "import", "--base-name", "hello", &archive.to_string_lossy()]);
+    let imported = daemon.ctr(&[
+        "images",
+        "import",
+        "--base-name",
+        "hello",
+        &archive.to_string_lossy(),
+    ]);
     assert!(imported.contains("done"), "{imported}");
     let listed = daemon.ctr(&["images", "ls", "-q"]);
-    let name = listed.lines().find(|line| line.contains("hello:demo")).unwrap_or_else(|| panic!("{listed}"));
+    let name = listed
+        .lines()
+        .find(|line| line.contains("hello:demo"))
+        .unwrap_or_else(|| panic!("{listed}"));
     let output = daemon.ctr(&["run", "--rm", name, "demo"]);
     assert_eq!(output.trim(), EXPECTED_LINE);
 }
@@ -98,7 +129,10 @@ impl<'a> Containerd<'a> {
             at("state"),
         );
         fs_err::write(directory.join("config.toml"), config).unwrap();
-        let log = fs_err::File::create(directory.join("log")).unwrap().into_parts().0;
+        let log = fs_err::File::create(directory.join("log"))
+            .unwrap()
+            .into_parts()
+            .0;
         let process = Command::new(containerd)
             .arg("--config")
             .arg(directory.join("config.toml"))
@@ -106,16 +140,28 @@ impl<'a> Containerd<'a> {
             .stderr(log)
             .spawn()
             .unwrap();
-        let daemon = Self { ctr, socket, _process: Running(process) };
+        let daemon = Self {
+            ctr,
+            socket,
+            _process: Running(process),
+        };
         daemon.wait(&directory.join("log"));
         daemon
     }
 
     fn wait(&self, log: &Path) {
         let deadline = Instant::now() + Duration::from_secs(60);
-        while !self.command(&["version"]).output().is_ok_and(|output| output.status.success()) {
+        while !self
+            .command(&["version"])
+            .output()
+            .is_ok_and(|output| output.status.success())
+        {
             let log = || fs_err::read_to_string(log).unwrap_or_default();
-            assert!(Instant::now() < deadline, "containerd does not answer:\n{}", log());
+            assert!(
+                Instant::now() < deadline,
+                "containerd does not answer:\n{}",
+                log()
+            );
             std::thread::sleep(Duration::from_millis(100));
         }
     }

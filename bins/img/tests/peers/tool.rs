@@ -7,12 +7,16 @@ pub(crate) use imgtest::oracle::tool;
 
 /// Runs `img` and returns its standard output.
 pub(crate) fn img<I: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = I>) -> String {
-    text(&succeed(Command::new(env!("CARGO_BIN_EXE_img")).args(arguments)))
+    text(&succeed(
+        Command::new(env!("CARGO_BIN_EXE_img")).args(arguments),
+    ))
 }
 
 /// Runs a command that must succeed; its output is in the failure message.
 pub(crate) fn succeed(command: &mut Command) -> Output {
-    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let output = command
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(
         output.status.success(),
         "{command:?} ended with {}\n{}{}",
