@@ -1,0 +1,112 @@
+//! Runs the text cases under `tests/cases`; `tests/cases/README.md` says how they are written.
+//!
+//! `IMG_BLESS=1` rewrites expected listings, texts and digests that differ; `IMG_CASES=layer/`
+//! runs only the cases whose name contains that text.
+
+mod case;
+mod check;
+mod inputs;
+mod layer;
+mod run;
+mod text;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{env, thread};
+
+use fs_err as fs;
+
+fn directory() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases")
+}
+
+/// Every `.case` file as `subcommand/name.case`, sorted.
+fn names() -> Vec<String> {
+    let mut names = Vec::new();
+    for subcommand in fs::read_dir(directory()).unwrap() {
+        let subcommand = subcommand.unwrap();
+        if !subcommand.file_type().unwrap().is_dir() {
+            continue;
+        }
+        for case in fs::read_dir(subcommand.path()).unwrap() {
+            let (parent, case) = (subcommand.file_name(), case.unwrap().file_name());
+            let (parent, case) = (parent.to_str().unwrap(), case.to_str().unwrap());
+            assert!(
+                Path::new(case)
+                    .extension()
+                    .is_some_and(|extension| extension == "case"),
+                "{parent}/{case}: not a .case file"
+            );
+            names.push(format!("{parent}/{case}"));
+        }
+    }
+    names.sort();
+    names
+}
+
+#[test]
+fn text_cases_hold() {
+    let filter = env::var("IMG_CASES").unwrap_or_default();
+    let names: Vec<_> = names()
+        .into_iter()
+        .filter(|name| name.contains(&filter))
+        .collect();
+    let bless = env::var_os("IMG_BLESS").is_some();
+    let next = AtomicUsize::new(0);
+    let failures = Mutex::new(BTreeMap::new());
+    let threads = thread::available_parallelism()
+        .map_or(2, usize::from)
+        .min(8);
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while let Some(name) = names.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    if let Err(failure) = run::case(&directory().join(name), bless) {
+                        failures.lock().unwrap().insert(name.clone(), failure);
+                    }
+                }
+            });
+        }
+    });
+    let failures = failures.into_inner().unwrap();
+    println!("{} text cases, {} failed", names.len(), failures.len());
+    for (name, failure) in &failures {
+        println!("\n== {name}\n{failure}");
+    }
+    assert!(failures.is_empty(), "{} text cases failed", failures.len());
+}
+
+/// Cases cannot vanish unnoticed: `tests/cases/MINIMUM` says how many there are at least.
+#[test]
+fn no_text_cases_are_lost() {
+    let mut counts = BTreeMap::<String, usize>::new();
+    for name in names() {
+        let (subcommand, _) = name.split_once('/').unwrap();
+        *counts.entry(subcommand.to_owned()).or_default() += 1;
+    }
+    let mut minimum = BTreeMap::new();
+    for line in fs::read_to_string(directory().join("MINIMUM"))
+        .unwrap()
+        .lines()
+    {
+        let (subcommand, count) = line.split_once(' ').unwrap();
+        minimum.insert(subcommand.to_owned(), count.parse::<usize>().unwrap());
+    }
+    for (subcommand, count) in &counts {
+        println!("{count:4} {subcommand}");
+        assert!(
+            minimum.contains_key(subcommand),
+            "add `{subcommand} {count}` to MINIMUM"
+        );
+    }
+    println!("{:4} in all", counts.values().sum::<usize>());
+    for (subcommand, minimum) in minimum {
+        let count = counts.get(&subcommand).copied().unwrap_or_default();
+        assert!(
+            count >= minimum,
+            "{subcommand}: {count} cases instead of {minimum}"
+        );
+    }
+}
