@@ -3,6 +3,7 @@
 
 pub mod descriptor;
 pub mod digest;
+pub mod document;
 pub mod error;
 pub mod json;
 pub mod layer;
@@ -12,6 +13,7 @@ pub mod reference;
 
 pub use descriptor::Descriptor;
 pub use digest::{Algorithm, DiffId, Digest, Hasher};
+pub use document::{Config, Document, Index, Manifest, Raw};
 pub use error::{Error, ErrorKind};
 pub use layer::{HistoryEntry, LayerMetadata};
 pub use media_type::MediaType;

@@ -45,6 +45,10 @@ impl Hasher {
     }
 
     /// Ends the hash and returns it.
+    #[expect(
+        clippy::missing_panics_doc,
+        reason = "a hash has the length of its algorithm"
+    )]
     pub fn finish(self) -> Digest {
         let (algorithm, hash) = match self.0 {
             State::Sha256(state) => (Algorithm::Sha256, state.finalize().to_vec()),

@@ -37,6 +37,7 @@ impl Algorithm {
     }
 
     /// Returns how many bytes a hash of this algorithm has.
+    #[expect(clippy::len_without_is_empty, reason = "no hash is empty")]
     pub const fn len(self) -> usize {
         match self {
             Self::Sha256 => 32,

@@ -135,6 +135,24 @@ impl Fields {
             .map_err(|error| self.error(name, &format!("is {text:?}")).with_source(error))
     }
 
+    /// Returns a list of texts, each parsed; one that is absent is empty.
+    ///
+    /// # Errors
+    ///
+    /// When the member is not an array of strings, or when one does not parse; the cause says why.
+    pub fn parsed_list<T>(&mut self, name: &str) -> Result<Vec<T>, Error>
+    where
+        T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>,
+    {
+        self.list(name, |value, place| {
+            let text = value
+                .as_str()
+                .ok_or_else(|| malformed(&place, "is no string"))?;
+            text.parse()
+                .map_err(|error| malformed(&place, &format!("is {text:?}")).with_source(error))
+        })
+    }
+
     /// Returns a whole number from 0 to `u64::MAX` that must be there.
     ///
     /// # Errors

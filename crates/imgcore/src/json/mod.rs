@@ -42,6 +42,11 @@ pub use object::Object;
 
 use crate::{Error, ErrorKind};
 
+/// Returns whether Go's decoder takes two names for the same member.
+pub(crate) fn is_same_for_go(one: &str, other: &str) -> bool {
+    one == other || scan::fold(one) == scan::fold(other)
+}
+
 /// How large and how deep a document may be that comes from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
