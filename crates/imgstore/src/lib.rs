@@ -38,6 +38,7 @@ pub mod conformance;
 mod copy;
 mod directory;
 mod error;
+mod layout;
 mod local;
 mod memory;
 mod sink;
@@ -52,6 +53,7 @@ pub use directory::{
     DirectoryOptions, DirectoryStore, Durability, OutsideLinks, Placed, Placement, StagedBlob,
 };
 pub use error::{Error, ErrorKind, Result};
+pub use layout::{LayoutIndex, MARKER_CONTENT, MAX_DOCUMENT, OciLayout, REF_NAME, Selector};
 pub use local::{LocalSource, LocalSourceExt, RawReader, VerifiedReader};
 pub use memory::MemoryStore;
 pub use sink::{Begin, BlobSink, BlobWrite, Ingest};

@@ -15,7 +15,8 @@ use crate::{Begin, BlobSink, BlobWrite, Error, ErrorKind, Ingest, LocalSource, R
 
 pub use place::{Placed, Placement};
 pub use stage::StagedBlob;
-use stage::{LEFTOVER_PREFIX, StagedFile};
+use stage::StagedFile;
+pub(crate) use stage::{LEFTOVER_PREFIX, create_claimed, move_into_place};
 
 /// How a directory of blobs is read and written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -169,17 +170,7 @@ impl DirectoryStore {
     ///
     /// When the directory cannot be read or a file not be removed.
     pub fn remove_leftovers(&self) -> Result<usize> {
-        let what = || format!("cleaning {}", self.root.display());
-        let mut removed = 0;
-        for entry in fs_err::read_dir(&self.root).map_err(|error| Error::from_io(what(), error))? {
-            let entry = entry.map_err(|error| Error::from_io(what(), error))?;
-            let name = entry.file_name();
-            if name.to_string_lossy().starts_with(LEFTOVER_PREFIX) {
-                let gone = stage::remove_if_unused(&entry.path());
-                removed += usize::from(gone.map_err(|error| Error::from_io(what(), error))?);
-            }
-        }
-        Ok(removed)
+        remove_leftovers(&self.root)
     }
 
     /// Finds the file of a blob: a regular file, and inside of the boundary unless links may leave it.
@@ -194,14 +185,16 @@ impl DirectoryStore {
             let text = format!("{} is no regular file", path.display());
             return Err(Error::malformed(text));
         }
-        if self.options.outside_links == OutsideLinks::Refuse {
-            self.refuse_outside(&path)
-                .map_err(|error| self.looking_for(digest, error))?;
-        }
+        self.refuse_outside_link(&path)
+            .map_err(|error| self.looking_for(digest, error))?;
         Ok(Some((path, found.len())))
     }
 
-    fn refuse_outside(&self, path: &Path) -> io::Result<()> {
+    /// Checks where a symbolic link leads, unless links may lead anywhere.
+    pub(crate) fn refuse_outside_link(&self, path: &Path) -> io::Result<()> {
+        if self.options.outside_links == OutsideLinks::Follow {
+            return Ok(());
+        }
         let real = fs_err::canonicalize(path)?;
         if real.starts_with(fs_err::canonicalize(&self.boundary)?) {
             return Ok(());
@@ -221,6 +214,22 @@ impl DirectoryStore {
     fn writing(&self, digest: &Digest, error: io::Error) -> Error {
         Error::from_io(format!("writing {digest} to {}", self.place()), error)
     }
+}
+
+/// Removes the unfinished files of killed writers from a directory.
+pub(crate) fn remove_leftovers(directory: &Path) -> Result<usize> {
+    let clean = || -> io::Result<usize> {
+        let mut removed = 0;
+        for entry in fs_err::read_dir(directory)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            if name.to_string_lossy().starts_with(LEFTOVER_PREFIX) {
+                removed += usize::from(stage::remove_if_unused(&entry.path())?);
+            }
+        }
+        Ok(removed)
+    };
+    clean().map_err(|error| Error::from_io(format!("cleaning {}", directory.display()), error))
 }
 
 /// A path through something that is no directory has no file at its end, as a missing one has none.

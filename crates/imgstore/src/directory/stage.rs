@@ -11,7 +11,7 @@ use super::{DirectoryStore, Durability};
 use crate::{Error, Result, sys};
 
 /// How the names of unfinished files start. They lie in the root of the store, where no blob lies.
-pub(super) const LEFTOVER_PREFIX: &str = ".imgkit-unfinished-";
+pub(crate) const LEFTOVER_PREFIX: &str = ".imgkit-unfinished-";
 
 /// A blob whose digest is not known yet, on its way into a [`DirectoryStore`].
 ///
@@ -109,7 +109,7 @@ impl Write for StagedFile {
 }
 
 /// Makes an unfinished file that [`remove_if_unused`] leaves alone while it is open.
-fn create_claimed(directory: &Path) -> io::Result<NamedTempFile> {
+pub(crate) fn create_claimed(directory: &Path) -> io::Result<NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(LEFTOVER_PREFIX);
     sys::ordinary_mode(&mut builder);
