@@ -69,6 +69,10 @@ pub(crate) fn normalise(
             reader.other_words.push(word);
         } else {
             reader.flag(&word, &mut words)?;
+            if reader.result.help {
+                // Whoever asks for help is not told what else is wrong.
+                break;
+            }
         }
     }
     Ok(reader.finish())
@@ -216,7 +220,7 @@ impl Flags {
 
     fn unknown(&self, name: &str) -> Failure {
         let failure = Failure::new(format!("unknown flag --{name}"));
-        match usage::closest(name, self.by_name.keys().map(String::as_str)) {
+        match usage::closest(name, self.by_name.values().map(|(long, _)| long.as_str())) {
             Some(close) => failure.hint(format!("did you mean --{close}?")),
             None => failure,
         }
