@@ -22,6 +22,11 @@ pub(crate) fn path_from_bytes(bytes: &[u8]) -> Option<std::path::PathBuf> {
     imp::path_from_bytes(bytes)
 }
 
+/// The permission bits of a file; `None` where the host has no such bits.
+pub(crate) fn permission_bits(metadata: &std::fs::Metadata) -> Option<u32> {
+    imp::permission_bits(metadata)
+}
+
 #[cfg(unix)]
 mod imp {
     use std::ffi::{OsStr, OsString};
@@ -40,6 +45,11 @@ mod imp {
     #[expect(clippy::unnecessary_wraps, reason = "other hosts have no mode bits")]
     pub(super) fn new_file_permissions() -> Option<Permissions> {
         Some(Permissions::from_mode(0o666))
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "other hosts have no mode bits")]
+    pub(super) fn permission_bits(metadata: &std::fs::Metadata) -> Option<u32> {
+        Some(metadata.permissions().mode() & 0o7777)
     }
 
     pub(super) fn bytes_of(word: &OsStr) -> Vec<u8> {
@@ -64,6 +74,10 @@ mod imp {
     }
 
     pub(super) fn new_file_permissions() -> Option<Permissions> {
+        None
+    }
+
+    pub(super) fn permission_bits(_metadata: &std::fs::Metadata) -> Option<u32> {
         None
     }
 

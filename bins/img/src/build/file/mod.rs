@@ -1,0 +1,221 @@
+//! Reading a build file.
+
+mod schema;
+#[cfg(test)]
+mod tests;
+mod value;
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+
+use super::reason;
+use crate::context::Context;
+use crate::report::Failure;
+
+pub(crate) use schema::{
+    Base, Build, Compression, Config, Copy, Healthcheck, Layer, Level, Output,
+};
+pub(crate) use value::{ImagePath, Mode, Owner, Text};
+
+/// A build file that was read: what it says, and where it says it.
+#[derive(Debug)]
+pub(crate) struct BuildFile {
+    /// The path as it was written on the command line.
+    shown: PathBuf,
+    /// Where the paths in the file start.
+    directory: PathBuf,
+    text: String,
+    pub(crate) build: Build,
+}
+
+impl BuildFile {
+    /// Reads the file at `path`.
+    ///
+    /// # Errors
+    ///
+    /// Fails if there is none, or if it says something that is not in `docs/build-file.md`.
+    pub(crate) fn read(context: &Context, path: &Path) -> Result<Self, Failure> {
+        let found = context.path(path);
+        let text = fs::read_to_string(&found).map_err(|error| {
+            let hint = "docs/build-file.md has a file to start from";
+            let reason = reason(&error);
+            Failure::new(format!("cannot read {}: {reason}", path.display())).hint(hint)
+        })?;
+        let directory = match found.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+            _ => PathBuf::from("."),
+        };
+        Self::parse(path, directory, text)
+    }
+
+    fn parse(shown: &Path, directory: PathBuf, text: String) -> Result<Self, Failure> {
+        let build = toml::from_str(&text).map_err(|error| in_file(shown, &text, &error))?;
+        let file = Self {
+            shown: shown.to_owned(),
+            directory,
+            text,
+            build,
+        };
+        file.check()?;
+        Ok(file)
+    }
+
+    /// Finds the file that a path in the build file names.
+    pub(crate) fn path(&self, path: impl AsRef<Path>) -> PathBuf {
+        if self.directory == Path::new(".") {
+            return path.as_ref().to_owned();
+        }
+        self.directory.join(path)
+    }
+
+    /// Returns the path of a file beside the build file that has its name and another extension.
+    pub(crate) fn beside(&self, extension: &str) -> PathBuf {
+        let name = self.shown.file_stem().unwrap_or_default();
+        self.path(Path::new(name).with_extension(extension))
+    }
+
+    /// Makes a failure that names a place in the file.
+    pub(crate) fn at(&self, span: Range<usize>, message: impl std::fmt::Display) -> Failure {
+        Failure::new(format!(
+            "{}: {message}",
+            place(&self.shown, &self.text, span)
+        ))
+    }
+
+    /// Checks what types cannot say.
+    fn check(&self) -> Result<(), Failure> {
+        let build = &self.build;
+        let later = [("push", &build.push), ("load", &build.load)];
+        for (key, value) in later {
+            if let Some(value) = value {
+                let message = format!("`{key}` is not built yet");
+                let hint = "write the image to a layout or archive with [output]";
+                return Err(self.at(value.span(), message).hint(hint));
+            }
+        }
+        self.check_platforms()?;
+        if let Some(base) = &build.base {
+            self.check_base(base.span(), base.get_ref())?;
+        }
+        for layer in &build.layers {
+            for copy in &layer.get_ref().copy {
+                self.check_copy(copy.span(), copy.get_ref())?;
+            }
+        }
+        self.check_output()
+    }
+
+    fn check_platforms(&self) -> Result<(), Failure> {
+        let platforms = &self.build.platforms;
+        let failure =
+            |message: String| Failure::new(format!("{}: {message}", self.shown.display()));
+        if platforms.is_empty() {
+            let failure = failure("`platforms` is empty".to_owned());
+            return Err(failure.hint("write platforms = [\"linux/amd64\"]"));
+        }
+        for (position, platform) in platforms.iter().enumerate() {
+            if platforms[..position]
+                .iter()
+                .any(|it| it.0.accepts(&platform.0))
+            {
+                return Err(failure(format!(
+                    "the platform {} is there twice",
+                    platform.0
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_base(&self, span: Range<usize>, base: &Base) -> Result<(), Failure> {
+        if let Some(image) = &base.image {
+            let message = format!("cannot pull {}: pulling is not built yet", image.0);
+            let hint = "save the image as an OCI layout or archive, and name it with `path`";
+            return Err(self.at(span, message).hint(hint));
+        }
+        if base.path.is_none() {
+            return Err(self.at(span, "[base] needs the `path` of an OCI layout or archive"));
+        }
+        if base.tag.is_some() && base.digest.is_some() {
+            return Err(self.at(
+                span,
+                "[base] has a `tag` and a `digest`: only one can choose",
+            ));
+        }
+        Ok(())
+    }
+
+    fn check_copy(&self, span: Range<usize>, copy: &Copy) -> Result<(), Failure> {
+        match (&copy.from, &copy.content) {
+            (Some(_), Some(_)) => {
+                return Err(self.at(span, "a copy has `from` and `content`: only one can be"));
+            }
+            (None, None) => return Err(self.at(span, "a copy needs `from` or `content`")),
+            (None, Some(_)) if copy.to.0.is_directory() => {
+                let message = format!(
+                    "`content` needs a file's path, and {} is a directory",
+                    copy.to.0
+                );
+                return Err(self.at(span, message));
+            }
+            _ => {}
+        }
+        if copy.content.is_some() && !(copy.exclude.is_empty() && copy.directory_mode.is_none()) {
+            return Err(self.at(span, "`exclude` and `directory_mode` need `from`"));
+        }
+        Ok(())
+    }
+
+    fn check_output(&self) -> Result<(), Failure> {
+        let (span, output) = (self.build.output.span(), self.build.output.get_ref());
+        let outputs = [&output.layout, &output.oci_archive, &output.docker_archive];
+        if outputs.iter().all(|output| output.is_none()) {
+            let message = "[output] names nothing to write";
+            let hint = "write `layout`, `oci_archive` or `docker_archive` with a path";
+            return Err(self.at(span, message).hint(hint));
+        }
+        for (position, path) in outputs.iter().enumerate() {
+            if path.is_some() && outputs[..position].contains(path) {
+                return Err(self.at(span, "[output] names one path twice"));
+            }
+        }
+        let platforms = &self.build.platforms;
+        if let Some(wanted) = &output.docker_platform
+            && !platforms
+                .iter()
+                .any(|platform| platform.0.accepts(&wanted.0))
+        {
+            let message = format!("`docker_platform` {} is not one of `platforms`", wanted.0);
+            return Err(self.at(span, message));
+        }
+        Ok(())
+    }
+}
+
+/// Says in one line what the parser said in several, in the words of this program.
+fn in_file(shown: &Path, text: &str, error: &toml::de::Error) -> Failure {
+    let message = error
+        .message()
+        .trim()
+        .replace('\n', ", ")
+        .replace("unknown field", "unknown key")
+        .replace("missing field", "missing key")
+        .replace("duplicate field", "duplicate key")
+        .replace("unknown variant", "unknown value");
+    let place = match error.span() {
+        Some(span) => place(shown, text, span),
+        None => shown.display().to_string(),
+    };
+    Failure::new(format!("{place}: {message}"))
+}
+
+/// Names a place: `img.toml:3:7`, counted in characters from one.
+fn place(shown: &Path, text: &str, span: Range<usize>) -> String {
+    let before = text.get(..span.start).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let start_of_line = before.rfind('\n').map_or(0, |newline| newline + 1);
+    let column = before[start_of_line..].chars().count() + 1;
+    format!("{}:{line}:{column}", shown.display())
+}

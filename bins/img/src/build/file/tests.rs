@@ -1,0 +1,85 @@
+use super::*;
+
+/// A file that says nothing wrong.
+const SMALL: &str = r#"platforms = ["linux/amd64"]
+
+[output]
+layout = "out"
+"#;
+
+fn parse(text: &str) -> Result<BuildFile, Failure> {
+    BuildFile::parse(Path::new("img.toml"), PathBuf::from("."), text.to_owned())
+}
+
+fn refusal(text: &str) -> String {
+    match parse(text) {
+        Ok(_) => panic!("this is taken: {text}"),
+        Err(failure) => failure.to_string(),
+    }
+}
+
+#[test]
+fn a_small_file_has_the_defaults() {
+    let build = parse(SMALL).unwrap().build;
+    assert_eq!(build.compression, Compression::Gzip);
+    assert_eq!(build.level, Level::Default);
+    assert!(build.hard_links);
+    assert!(!build.preserve_modes);
+    assert!(build.layers.is_empty());
+}
+
+#[test]
+fn an_error_has_its_place_and_key() {
+    let check = |line: &str| refusal(&format!("{line}\n{SMALL}"));
+    insta::assert_snapshot!(check("\"nöme\" = 1"), @"img: img.toml:1:1: unknown key `nöme`, expected one of `name`, `tags`, `platforms`, `base`, `compression`, `level`, `hard_links`, `preserve_modes`, `layer`, `config`, `annotations`, `output`, `push`, `load`");
+    insta::assert_snapshot!(check("name = \"Hello\""), @"img: img.toml:1:8: `Hello`: the name of a repository is lower case, and `Hello` is not");
+    insta::assert_snapshot!(check("name = 1"), @"img: img.toml:1:8: invalid type: integer `1`, expected a text in quotes");
+    insta::assert_snapshot!(check("push = {}"), @r"
+    img: img.toml:1:8: `push` is not built yet
+    hint: write the image to a layout or archive with [output]
+    ");
+    insta::assert_snapshot!(check("level = \"9\""), @"img: img.toml:1:9: unknown value `9`, expected one of `best`, `default`, `fast`");
+    insta::assert_snapshot!(check("tags = [\"a b\"]"), @"img: img.toml:1:9: `a b`: ` ` cannot stand in a tag");
+    insta::assert_snapshot!(check("base = { image = \"debian:12\" }"), @r"
+    img: img.toml:1:8: cannot pull debian:12: pulling is not built yet
+    hint: save the image as an OCI layout or archive, and name it with `path`
+    ");
+    insta::assert_snapshot!(check("base = {}"), @"img: img.toml:1:8: [base] needs the `path` of an OCI layout or archive");
+    insta::assert_snapshot!(check("base = { path = \"b\", digest = \"sha256:0\" }"), @"img: img.toml:1:31: `sha256:0`: a sha256 digest has 64 hex digits");
+    insta::assert_snapshot!(check("layer = [{ copy = [{ to = \"/a\" }] }]"), @"img: img.toml:1:20: a copy needs `from` or `content`");
+    insta::assert_snapshot!(check("layer = [{ copy = [{ from = \"a\", to = \"/../a\" }] }]"), @"img: img.toml:1:39: `/../a`: `..` cannot stand in a path of the image");
+    insta::assert_snapshot!(check("layer = [{ copy = [{ from = \"a\", to = \"/a\", mode = 755 }] }]"), @"img: img.toml:1:52: invalid type: integer `755`, expected a text in quotes");
+    insta::assert_snapshot!(check("layer = [{ copy = [{ from = \"a\", to = \"/a\", mod = \"755\" }] }]"), @"img: img.toml:1:45: unknown key `mod`, expected one of `from`, `content`, `to`, `exclude`, `mode`, `directory_mode`, `owner`, `platforms`");
+    insta::assert_snapshot!(check("layer = [{ copy = [{ content = \"a\", to = \"/a/\" }] }]"), @"img: img.toml:1:20: `content` needs a file's path, and /a is a directory");
+    insta::assert_snapshot!(check("a ="), @"img: img.toml:1:4: string values must be quoted, expected literal string");
+}
+
+#[test]
+fn what_contradicts_itself_is_refused() {
+    insta::assert_snapshot!(refusal("platforms = []\noutput.layout = \"a\""), @r#"
+    img: img.toml: `platforms` is empty
+    hint: write platforms = ["linux/amd64"]
+    "#);
+    insta::assert_snapshot!(refusal("platforms = [\"linux/arm64\", \"linux/arm64/v8\"]\noutput.layout = \"a\""), @"img: img.toml: the platform linux/arm64/v8 is there twice");
+    insta::assert_snapshot!(refusal("platforms = [\"linux\"]\noutput.layout = \"a\""), @"img: img.toml:1:14: `linux`: `linux` is no platform: write `os/architecture` or `os/architecture/variant`");
+    insta::assert_snapshot!(refusal("platforms = [\"linux/amd64\"]\n[output]"), @r"
+    img: img.toml:2:1: [output] names nothing to write
+    hint: write `layout`, `oci_archive` or `docker_archive` with a path
+    ");
+    insta::assert_snapshot!(refusal("platforms = [\"linux/amd64\"]"), @"img: img.toml:1:1: missing key `output`");
+    insta::assert_snapshot!(refusal("output.layout = \"a\""), @"img: img.toml:1:1: missing key `platforms`");
+    insta::assert_snapshot!(refusal(&format!("{SMALL}docker_platform = \"linux/arm64\"")), @"img: img.toml:3:1: `docker_platform` linux/arm64 is not one of `platforms`");
+    insta::assert_snapshot!(refusal(&format!("{SMALL}oci_archive = \"out\"")), @"img: img.toml:3:1: [output] names one path twice");
+}
+
+#[test]
+fn the_lock_lies_beside_the_file() {
+    let file = |path: &str, directory: &str| {
+        BuildFile::parse(Path::new(path), PathBuf::from(directory), SMALL.to_owned()).unwrap()
+    };
+    assert_eq!(file("img.toml", ".").beside("lock"), Path::new("img.lock"));
+    assert_eq!(
+        file("x/web.toml", "x").beside("lock"),
+        Path::new("x/web.lock")
+    );
+}

@@ -1,0 +1,297 @@
+//! From what a build file says to the entries of each layer of each platform. Files are found here and read later.
+
+mod pattern;
+#[cfg(test)]
+mod tests;
+mod walk;
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+use imgcore::Platform;
+
+use self::pattern::Selection;
+use self::walk::{Found, Kind};
+use super::file::{BuildFile, Compression, Copy, ImagePath, Layer, Level, Mode, Owner, Text};
+use super::reason;
+use crate::report::{Explain as _, Failure};
+use crate::sys;
+
+/// The permission bits of a file that may be executed, and of a directory.
+const EXECUTABLE: u32 = 0o755;
+
+/// The permission bits of every other file.
+const PLAIN: u32 = 0o644;
+
+/// One layer for one platform. Two equal ones are one blob.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct ResolvedLayer {
+    /// How the layer is called in messages and in the image's history.
+    pub(crate) name: String,
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) compression: Compression,
+    pub(crate) level: Level,
+    pub(crate) hard_links: bool,
+}
+
+/// One path of a layer.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Entry {
+    /// Relative to the image's root, separated by slashes.
+    pub(crate) path: Vec<u8>,
+    pub(crate) content: Content,
+    /// Permission bits.
+    pub(crate) mode: u32,
+    pub(crate) owner: Owner,
+}
+
+/// What is at the path.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Content {
+    Bytes(Vec<u8>),
+    Directory,
+    File(PathBuf),
+    /// The path is removed from what is below.
+    Removed,
+    Symlink(Vec<u8>),
+}
+
+/// Finds everything that goes into the layers of one platform, lowest layer first.
+///
+/// # Errors
+///
+/// Fails if a source does not exist, a pattern matches nothing, or a file is of a kind that no layer holds.
+pub(crate) fn layers(file: &BuildFile, platform: &Platform) -> Result<Vec<ResolvedLayer>, Failure> {
+    let mut layers = Vec::new();
+    for (position, layer) in file.build.layers.iter().enumerate() {
+        let layer = layer.get_ref();
+        if is_for(&layer.platforms, platform) {
+            layers.push(resolve_layer(file, position, layer, platform)?);
+        }
+    }
+    Ok(layers)
+}
+
+fn resolve_layer(
+    file: &BuildFile,
+    position: usize,
+    layer: &Layer,
+    platform: &Platform,
+) -> Result<ResolvedLayer, Failure> {
+    let build = &file.build;
+    let mut resolver = Resolver {
+        file,
+        platform,
+        owner: layer.owner.map(|owner| owner.0).unwrap_or_default(),
+        preserve_modes: layer.preserve_modes.unwrap_or(build.preserve_modes),
+        entries: Vec::new(),
+    };
+    for path in &layer.remove {
+        resolver.remove(path.span(), &path.get_ref().0)?;
+    }
+    for directory in &layer.directories {
+        let (span, directory) = (directory.span(), directory.get_ref());
+        let path = resolver.needs_name(span, &directory.path.0)?;
+        let mode = directory.mode.map_or(EXECUTABLE, |mode| mode.0.0);
+        resolver.add(path, Content::Directory, mode, directory.owner);
+    }
+    for copy in &layer.copy {
+        if is_for(&copy.get_ref().platforms, platform) {
+            resolver.copy(copy.span(), copy.get_ref())?;
+        }
+    }
+    for symlink in &layer.symlinks {
+        let (span, symlink) = (symlink.span(), symlink.get_ref());
+        let path = resolver.needs_name(span.clone(), &symlink.path.0)?;
+        if symlink.target.is_empty() || symlink.target.contains('\0') {
+            return Err(file.at(span, "the target of a symbolic link is a path"));
+        }
+        let target = symlink.target.clone().into_bytes();
+        resolver.add(path, Content::Symlink(target), 0o777, symlink.owner);
+    }
+    Ok(ResolvedLayer {
+        name: layer
+            .name
+            .clone()
+            .unwrap_or_else(|| format!("layer {}", position + 1)),
+        entries: resolver.entries,
+        compression: layer.compression.unwrap_or(build.compression),
+        level: layer.level.unwrap_or(build.level),
+        hard_links: layer.hard_links.unwrap_or(build.hard_links),
+    })
+}
+
+/// Says whether a list of platforms names this one; an empty list names all.
+fn is_for(platforms: &[Text<Platform>], platform: &Platform) -> bool {
+    platforms.is_empty() || platforms.iter().any(|it| it.0.accepts(platform))
+}
+
+/// What is known while the entries of one layer are collected.
+struct Resolver<'a> {
+    file: &'a BuildFile,
+    platform: &'a Platform,
+    owner: Owner,
+    preserve_modes: bool,
+    entries: Vec<Entry>,
+}
+
+impl Resolver<'_> {
+    fn add(&mut self, path: Vec<u8>, content: Content, mode: u32, owner: Option<Text<Owner>>) {
+        self.entries.push(Entry {
+            path,
+            content,
+            mode,
+            owner: owner.map_or(self.owner, |owner| owner.0),
+        });
+    }
+
+    fn remove(&mut self, span: Range<usize>, path: &ImagePath) -> Result<(), Failure> {
+        let path = self.needs_name(span, path)?;
+        self.add(path, Content::Removed, 0, None);
+        Ok(())
+    }
+
+    /// Refuses the root, which cannot be made, replaced or removed.
+    fn needs_name(&self, span: Range<usize>, path: &ImagePath) -> Result<Vec<u8>, Failure> {
+        if path.as_str().is_empty() {
+            return Err(self
+                .file
+                .at(span, "the root of the image has no entry of its own"));
+        }
+        Ok(path.as_str().as_bytes().to_vec())
+    }
+
+    fn copy(&mut self, span: Range<usize>, copy: &Copy) -> Result<(), Failure> {
+        if let Some(content) = &copy.content {
+            let path = self.needs_name(span, &copy.to.0)?;
+            let mode = copy.mode.map_or(PLAIN, |mode| mode.0.0);
+            let content = Content::Bytes(content.clone().into_bytes());
+            self.add(path, content, mode, copy.owner);
+            return Ok(());
+        }
+        let from = self.fill_in(copy.from.as_deref().unwrap_or_default());
+        let selection = Selection::new(&from, &copy.exclude)
+            .map_err(|error| self.file.at(span.clone(), error))?;
+        let root = self.file.path(&selection.root);
+        let metadata = fs::metadata(&root).map_err(|error| {
+            let from = shown(&selection.root);
+            let message = format!("cannot read {from}: {}", reason(&error));
+            self.file.at(span.clone(), message)
+        })?;
+        if metadata.is_dir() {
+            return self.copy_tree(span, copy, &root, &selection);
+        }
+        if selection.has_pattern() {
+            let message = format!("{} is no directory", shown(&selection.root));
+            return Err(self.file.at(span, message));
+        }
+        self.copy_file(span, copy, &root, &metadata)
+    }
+
+    /// One file, under the name that `to` gives it, or under its own where `to` is a directory.
+    fn copy_file(
+        &mut self,
+        span: Range<usize>,
+        copy: &Copy,
+        source: &Path,
+        metadata: &std::fs::Metadata,
+    ) -> Result<(), Failure> {
+        if !metadata.is_file() {
+            return Err(self.file.at(span, walk::not_a_file(source)));
+        }
+        let to = copy.to.0.as_str().as_bytes();
+        let path = if copy.to.0.is_directory() {
+            let name = source.file_name().unwrap_or_default();
+            join(to, &sys::bytes_of(name))
+        } else {
+            to.to_vec()
+        };
+        let mode = self.mode(copy.mode, metadata, false);
+        self.add(path, Content::File(source.to_owned()), mode, copy.owner);
+        Ok(())
+    }
+
+    /// What a directory holds, or what of it a pattern selects, below `to`.
+    fn copy_tree(
+        &mut self,
+        span: Range<usize>,
+        copy: &Copy,
+        root: &Path,
+        selection: &Selection,
+    ) -> Result<(), Failure> {
+        let to = copy.to.0.as_str().as_bytes();
+        let whole = !selection.has_pattern();
+        if whole && !to.is_empty() {
+            let metadata = fs::metadata(root)?;
+            let mode = self.mode(copy.directory_mode, &metadata, true);
+            self.add(to.to_vec(), Content::Directory, mode, copy.owner);
+        }
+        let found = walk::walk(root, selection)
+            .map_err(|failure| failure.place(|message| self.file.at(span.clone(), message)))?;
+        if found.is_empty() && !whole {
+            let from = copy.from.as_deref().unwrap_or_default();
+            let message = format!("`{from}` matches nothing for {}", self.platform);
+            return Err(self.file.at(span, message));
+        }
+        for Found {
+            relative,
+            path,
+            kind,
+            metadata,
+        } in found
+        {
+            let (content, mode) = match kind {
+                Kind::Directory => {
+                    let mode = self.mode(copy.directory_mode, &metadata, true);
+                    (Content::Directory, mode)
+                }
+                Kind::File => {
+                    let mode = self.mode(copy.mode, &metadata, false);
+                    (Content::File(path), mode)
+                }
+                Kind::Symlink => {
+                    let target = fs::read_link(&path).explain(|| "cannot read a symbolic link")?;
+                    let target = sys::bytes_of(target.as_os_str());
+                    (Content::Symlink(target), 0o777)
+                }
+            };
+            self.add(join(to, &relative), content, mode, copy.owner);
+        }
+        Ok(())
+    }
+
+    /// The told mode; else all bits of the source, where it has any; else what it may do.
+    fn mode(&self, told: Option<Text<Mode>>, metadata: &std::fs::Metadata, is_dir: bool) -> u32 {
+        if let Some(mode) = told {
+            return mode.0.0;
+        }
+        match sys::permission_bits(metadata) {
+            Some(bits) if self.preserve_modes => bits,
+            Some(bits) if !is_dir && bits & 0o111 == 0 => PLAIN,
+            _ => EXECUTABLE,
+        }
+    }
+
+    /// Puts the platform into a path: `{os}`, `{arch}` and `{variant}`.
+    fn fill_in(&self, from: &str) -> String {
+        let variant = self.platform.variant.as_deref().unwrap_or_default();
+        from.replace("{os}", &self.platform.os)
+            .replace("{arch}", &self.platform.architecture)
+            .replace("{variant}", variant)
+    }
+}
+
+fn join(directory: &[u8], name: &[u8]) -> Vec<u8> {
+    if directory.is_empty() {
+        return name.to_vec();
+    }
+    [directory, name].join(&b'/')
+}
+
+fn shown(path: &Path) -> String {
+    if path.as_os_str().is_empty() {
+        return "the build file's directory".to_owned();
+    }
+    path.display().to_string()
+}
