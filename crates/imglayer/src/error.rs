@@ -55,6 +55,12 @@ impl Error {
         self.kind
     }
 
+    /// Puts the place in front of the text.
+    pub(crate) fn at(mut self, place: impl fmt::Display) -> Self {
+        self.message = format!("{place}: {}", self.message);
+        self
+    }
+
     /// Makes an error of an I/O failure, whose kind tells a missing file from other trouble.
     pub(crate) fn io(message: impl Into<String>, source: io::Error) -> Self {
         let kind = match source.kind() {

@@ -1,5 +1,18 @@
 //! Deterministic OCI layer bytes: plan, tar, parallel compression.
 
 mod error;
+mod metadata;
+mod path;
+mod plan;
+mod source;
+mod sys;
 
 pub use error::{Error, ErrorKind};
+pub use imgtar::{EntryKind, Timestamp};
+pub use metadata::{Metadata, MetadataPatch};
+pub use path::{HostPaths, LayerPath};
+pub use plan::{
+    Hardlinks, ImportMetadata, ImportOptions, ModePolicy, Plan, PlanBuilder, PlanOptions,
+    PlannedEntry, SymlinkPolicy, TreeHandling, TreeOptions, Warning,
+};
+pub use source::Content;

@@ -1,0 +1,44 @@
+//! The order of entries.
+
+use std::cmp::Ordering;
+
+use super::{OPAQUE_MARKER, WHITEOUT_PREFIX};
+
+/// Compares two paths component by component, whiteouts first within a directory.
+///
+/// Bytewise comparison of whole paths would put `a-b` between `a` and `a/c`, so that a directory
+/// and its content would not be neighbours.
+pub(super) fn compare(left: &[u8], right: &[u8]) -> Ordering {
+    if left.is_empty() || right.is_empty() {
+        return left.len().cmp(&right.len());
+    }
+    let shared = left.iter().zip(right).take_while(|(l, r)| l == r).count();
+    let start = left[..shared]
+        .iter()
+        .rposition(|byte| *byte == b'/')
+        .map_or(0, |at| at + 1);
+    let (l, r) = (component(left, start), component(right, start));
+    rank(l)
+        .cmp(&rank(r))
+        .then_with(|| l.cmp(r))
+        .then_with(|| left.len().cmp(&right.len()))
+}
+
+/// Returns the component of `path` that starts at `start`.
+fn component(path: &[u8], start: usize) -> &[u8] {
+    let rest = &path[start..];
+    let len = rest
+        .iter()
+        .position(|byte| *byte == b'/')
+        .unwrap_or(rest.len());
+    &rest[..len]
+}
+
+/// Returns the class of a name within its directory.
+fn rank(name: &[u8]) -> u8 {
+    match name {
+        OPAQUE_MARKER => 0,
+        name if name.starts_with(WHITEOUT_PREFIX) => 1,
+        _ => 2,
+    }
+}

@@ -1,0 +1,185 @@
+//! Reading the content of one file, and noticing when it is not what was planned.
+
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::PathBuf;
+
+use super::{DiskFile, Source, Sources, Spool, Stamp};
+use crate::path::LayerPath;
+use crate::{Error, ErrorKind};
+
+/// The content of one file, which has as many bytes as planned or is an error.
+pub(crate) struct ContentReader<'a> {
+    entry: &'a LayerPath,
+    size: u64,
+    remaining: u64,
+    inner: Inner<'a>,
+}
+
+enum Inner<'a> {
+    Bytes(&'a [u8]),
+    Custom(&'a dyn super::Content, Box<dyn Read + 'a>),
+    Disk {
+        file: fs_err::File,
+        path: PathBuf,
+        stamp: Stamp,
+    },
+    Spool {
+        spool: &'a Spool,
+        offset: u64,
+    },
+}
+
+impl<'a> ContentReader<'a> {
+    /// Opens the content of `entry`, which was planned with `size` bytes.
+    pub(crate) fn open(
+        sources: &'a Sources,
+        entry: &'a LayerPath,
+        source: &'a Source,
+        size: u64,
+    ) -> Result<Self, Error> {
+        let inner = match source {
+            Source::Bytes(bytes) => Inner::Bytes(bytes),
+            Source::Custom(content) => {
+                let reader = content.open().map_err(|error| unreadable(entry, error))?;
+                Inner::Custom(&**content, reader)
+            }
+            Source::Disk(file) => open_disk(sources, entry, file)?,
+            Source::Spool { spool, offset } => Inner::Spool {
+                spool: &sources.spools[*spool as usize],
+                offset: *offset,
+            },
+        };
+        let reader = Self {
+            entry,
+            size,
+            remaining: size,
+            inner,
+        };
+        reader.check_unchanged()?;
+        Ok(reader)
+    }
+
+    /// Returns how many bytes are left.
+    pub(crate) fn remaining(&self) -> u64 {
+        self.remaining
+    }
+
+    /// Reads into `buffer` until it is full or nothing is left; returns how many bytes it read.
+    pub(crate) fn fill(&mut self, buffer: &mut [u8]) -> Result<usize, Error> {
+        let wanted = usize::try_from(self.remaining).map_or(buffer.len(), |n| n.min(buffer.len()));
+        let mut filled = 0;
+        while filled < wanted {
+            let read = match self
+                .inner
+                .read(self.size - self.remaining, &mut buffer[filled..wanted])
+            {
+                Ok(0) => return Err(self.changed("it ends early")),
+                Ok(read) => read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(unreadable(self.entry, error)),
+            };
+            filled += read;
+            self.remaining -= read as u64;
+        }
+        Ok(filled)
+    }
+
+    /// Goes back to the start.
+    pub(crate) fn rewind(&mut self) -> Result<(), Error> {
+        match &mut self.inner {
+            Inner::Custom(content, reader) => {
+                *reader = content
+                    .open()
+                    .map_err(|error| unreadable(self.entry, error))?;
+            }
+            Inner::Disk { file, .. } => {
+                file.seek(SeekFrom::Start(0))
+                    .map_err(|error| unreadable(self.entry, error))?;
+            }
+            Inner::Bytes(_) | Inner::Spool { .. } => {}
+        }
+        self.remaining = self.size;
+        Ok(())
+    }
+
+    /// Ends the reading: nothing may be left, and the file must be the one that was planned.
+    pub(crate) fn finish(mut self) -> Result<(), Error> {
+        debug_assert_eq!(self.remaining, 0, "callers read everything");
+        if let Inner::Custom(..) | Inner::Disk { .. } = self.inner {
+            let mut probe = [0];
+            match self.inner.read(self.size, &mut probe) {
+                Ok(0) => {}
+                Ok(_) => return Err(self.changed("it goes on after the planned end")),
+                Err(error) => return Err(unreadable(self.entry, error)),
+            }
+        }
+        self.check_unchanged()
+    }
+
+    fn check_unchanged(&self) -> Result<(), Error> {
+        let Inner::Disk { file, stamp, .. } = &self.inner else {
+            return Ok(());
+        };
+        let metadata = file
+            .metadata()
+            .map_err(|error| unreadable(self.entry, error))?;
+        if metadata.len() != self.size {
+            let size = metadata.len();
+            return Err(self.changed(&format!("it has {size} bytes instead of {}", self.size)));
+        }
+        if Stamp::of(&metadata) != *stamp {
+            return Err(self.changed("it was written to"));
+        }
+        Ok(())
+    }
+
+    fn changed(&self, how: &str) -> Error {
+        let what = match &self.inner {
+            Inner::Disk { path, .. } => format!("file {}", path.display()),
+            Inner::Spool { spool, .. } => format!("archive {}", spool.name()),
+            Inner::Bytes(_) | Inner::Custom(..) => "content".to_owned(),
+        };
+        Error::new(
+            ErrorKind::Changed,
+            format!(
+                "{what} for {} changed while the layer was made: {how}",
+                self.entry
+            ),
+        )
+    }
+}
+
+impl Inner<'_> {
+    /// Reads at `position`, which is where the last read ended.
+    fn read(&mut self, position: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Bytes(bytes) => {
+                let start = usize::try_from(position)
+                    .unwrap_or(usize::MAX)
+                    .min(bytes.len());
+                (&bytes[start..]).read(buffer)
+            }
+            Self::Custom(_, reader) => reader.read(buffer),
+            Self::Disk { file, .. } => file.read(buffer),
+            Self::Spool { spool, offset } => spool.read_at(*offset + position, buffer),
+        }
+    }
+}
+
+fn open_disk<'a>(
+    sources: &'a Sources,
+    entry: &LayerPath,
+    file: &DiskFile,
+) -> Result<Inner<'a>, Error> {
+    let path = file.path(&sources.directories, entry);
+    let opened = fs_err::File::open(&path).map_err(|error| unreadable(entry, error))?;
+    Ok(Inner::Disk {
+        file: opened,
+        path,
+        stamp: file.stamp,
+    })
+}
+
+fn unreadable(entry: &LayerPath, error: io::Error) -> Error {
+    Error::io(format!("content of {entry}"), error)
+}

@@ -1,0 +1,94 @@
+//! Contents of archives, kept on disk until the layer is written.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use crate::Error;
+
+/// A file that contents of an archive are read from: a nameless copy of them, or the archive.
+///
+/// Its pieces are read one after the other, each in large reads, so that one lock a read is cheap;
+/// it keeps two writers of the same plan from moving each other's position.
+#[derive(Debug)]
+pub(crate) struct Spool {
+    file: Mutex<File>,
+    name: String,
+}
+
+impl Spool {
+    /// Reads from an archive itself; `name` is what errors call it.
+    pub(crate) fn of_archive(file: File, name: String) -> Self {
+        Self {
+            file: Mutex::new(file),
+            name,
+        }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        file.seek(SeekFrom::Start(offset))?;
+        file.read(buffer)
+    }
+}
+
+/// Copies contents into a nameless file.
+pub(crate) struct SpoolWriter {
+    file: BufWriter<File>,
+    len: u64,
+    name: String,
+}
+
+impl SpoolWriter {
+    /// Makes the file in `directory`; `name` is what errors call it.
+    pub(crate) fn new(directory: &Path, name: &str) -> Result<Self, Error> {
+        let file = tempfile::tempfile_in(directory).map_err(|error| {
+            Error::io(
+                format!("spool directory {} for {name}", directory.display()),
+                error,
+            )
+        })?;
+        Ok(Self {
+            file: BufWriter::with_capacity(256 << 10, file),
+            len: 0,
+            name: name.to_owned(),
+        })
+    }
+
+    /// Copies everything that `content` has; returns where it starts and how long it is.
+    ///
+    /// # Errors
+    ///
+    /// The outer error is of the spool, the inner one of the content.
+    pub(crate) fn copy(&mut self, content: &mut dyn Read) -> Result<io::Result<(u64, u64)>, Error> {
+        let start = self.len;
+        let mut buffer = [0; 16 << 10];
+        loop {
+            let read = match content.read(&mut buffer) {
+                Ok(0) => return Ok(Ok((start, self.len - start))),
+                Ok(read) => read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Ok(Err(error)),
+            };
+            let written = self.file.write_all(&buffer[..read]);
+            written.map_err(|error| Error::io(format!("spool of {}", self.name), error))?;
+            self.len += read as u64;
+        }
+    }
+
+    pub(crate) fn finish(self) -> Result<Spool, Error> {
+        let Self { file, name, .. } = self;
+        let file = file
+            .into_inner()
+            .map_err(|error| Error::io(format!("spool of {name}"), error.into_error()))?;
+        Ok(Spool {
+            file: Mutex::new(file),
+            name,
+        })
+    }
+}
