@@ -1,6 +1,7 @@
 //! Digests, references, platforms and OCI documents: the pure core of imgkit.
 #![forbid(unsafe_code)]
 
+pub mod assemble;
 pub mod descriptor;
 pub mod digest;
 pub mod document;

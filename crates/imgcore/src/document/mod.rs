@@ -20,7 +20,7 @@ pub use manifest::Manifest;
 pub use nesting::Nesting;
 pub use raw::{Raw, View};
 
-use crate::json::{Kind, Limits, Object, Value};
+use crate::json::{Fields, Kind, Limits, Object, Value};
 use crate::{Descriptor, Error, ErrorKind, MediaType};
 
 /// A manifest or an index: what a reference in a registry leads to.
@@ -83,6 +83,11 @@ impl Document {
             Self::Manifest(manifest) => manifest.descriptor(),
         }
     }
+}
+
+/// Reads what has the shape of a document of a known kind; errors call it `place`.
+pub(crate) fn read_view<T: View>(object: &Object, place: &str) -> Result<T, Error> {
+    T::read(Fields::of_object(object.clone(), place))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
