@@ -97,6 +97,8 @@ impl Error {
         let inner = error.get_ref();
         let kind = if let Some(core) = inner.and_then(|inner| inner.downcast_ref()) {
             kind_of_core(core)
+        } else if let Some(tar) = inner.and_then(|inner| inner.downcast_ref()) {
+            kind_of_tar(tar)
         } else if let Some(own) = inner.and_then(|inner| inner.downcast_ref::<Self>()) {
             own.kind()
         } else if error.kind() == io::ErrorKind::NotFound {
@@ -105,6 +107,12 @@ impl Error {
             ErrorKind::Io
         };
         Self::new(kind, what).with_source(error)
+    }
+
+    /// Puts the place in front of the text.
+    pub(crate) fn at(mut self, place: impl fmt::Display) -> Self {
+        self.0.message = format!("{place}: {}", self.0.message);
+        self
     }
 
     pub(crate) fn malformed(message: impl Into<String>) -> Self {
@@ -154,6 +162,17 @@ impl From<imgcore::Error> for Error {
     }
 }
 
+impl From<imgtar::Error> for Error {
+    fn from(error: imgtar::Error) -> Self {
+        let source = std::error::Error::source(&error).map(|cause| cause.to_string().into());
+        Self(Box::new(Parts {
+            kind: kind_of_tar(&error),
+            message: error.to_string(),
+            source,
+        }))
+    }
+}
+
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
         let kind = match error.kind() {
@@ -175,6 +194,15 @@ fn kind_of_core(error: &imgcore::Error) -> ErrorKind {
         CoreKind::InvalidInput => ErrorKind::InvalidInput,
         CoreKind::SizeMismatch { expected, actual } => ErrorKind::SizeMismatch { expected, actual },
         CoreKind::TooLarge => ErrorKind::TooLarge,
+        _ => ErrorKind::Malformed,
+    }
+}
+
+fn kind_of_tar(error: &imgtar::Error) -> ErrorKind {
+    match error.kind() {
+        imgtar::ErrorKind::InvalidInput => ErrorKind::InvalidInput,
+        imgtar::ErrorKind::Io => ErrorKind::Io,
+        imgtar::ErrorKind::TooLarge => ErrorKind::TooLarge,
         _ => ErrorKind::Malformed,
     }
 }

@@ -20,6 +20,8 @@
 //!
 //! * [`BlobSource`] and [`BlobSink`] are what a medium implements; [`BlobSourceExt`] and [`copy()`] are what callers
 //!   use. Both traits are async and name no runtime; [`blocking`] runs them on the calling thread.
+//! * [`OciLayout`], [`DirectoryStore`] and [`MemoryStore`] are stores; [`Chain`] and [`Verifying`] wrap sources.
+//! * [`archive`] writes and reads images as files.
 //! * [`LocalSource`] is the synchronous side: whoever implements it is a [`BlobSource`] for free.
 //!
 //! # Guarantees
@@ -32,6 +34,7 @@
 //! The crate opens no sockets and knows no registry: those are sources and sinks of other crates.
 #![forbid(unsafe_code)]
 
+pub mod archive;
 pub mod blocking;
 mod chain;
 pub mod conformance;

@@ -340,6 +340,13 @@ impl From<u64> for Value {
     }
 }
 
+/// `None` is `null`.
+impl<V: Into<Self>> From<Option<V>> for Value {
+    fn from(value: Option<V>) -> Self {
+        value.map_or_else(|| Self::from_text("null".to_owned()), Into::into)
+    }
+}
+
 impl From<Object> for Value {
     fn from(object: Object) -> Self {
         Self::from_text(object.to_text())

@@ -1,6 +1,6 @@
 //! Blobs as files of a directory: `sha256/<hex>`, one file a blob.
 
-mod place;
+pub(crate) mod place;
 mod stage;
 
 use std::future::ready;
@@ -26,6 +26,22 @@ pub struct DirectoryOptions {
     pub durability: Durability,
     /// Whether blobs may be symbolic links to files outside of the directory.
     pub outside_links: OutsideLinks,
+}
+
+impl DirectoryOptions {
+    /// Chooses what a commit survives.
+    #[must_use]
+    pub fn with_durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
+    /// Chooses whether blobs may be symbolic links to files outside of the directory.
+    #[must_use]
+    pub fn with_outside_links(mut self, outside_links: OutsideLinks) -> Self {
+        self.outside_links = outside_links;
+        self
+    }
 }
 
 /// What a committed blob survives. In both cases it is either there whole or not there.

@@ -6,8 +6,8 @@ use std::path::{Component, Path, PathBuf};
 use imgcore::Descriptor;
 use imgcore::digest::VerifyingReader;
 
-use super::DirectoryStore;
-use super::stage::StagedFile;
+use super::stage::{create_claimed, move_into_place};
+use super::{DirectoryStore, Durability};
 use crate::{Error, Result, sys};
 
 /// How [`DirectoryStore::place_file`] makes a blob of an existing file.
@@ -59,50 +59,67 @@ impl DirectoryStore {
         if target.symlink_metadata().is_ok() {
             return Ok(Placed::AlreadyThere);
         }
-        let placing = |error| {
-            let text = format!("placing {} as {}", file.display(), descriptor.digest);
-            Error::from_io(text, error)
-        };
+        place(descriptor, file, self.root(), &target, placement)
+    }
+}
+
+/// Makes the file `target` with the content of `file`; unfinished copies lie in `staging`, on the same file system.
+pub(crate) fn place(
+    descriptor: &Descriptor,
+    file: &Path,
+    staging: &Path,
+    target: &Path,
+    placement: Placement,
+) -> Result<Placed> {
+    let placed = || {
         if let Some(parent) = target.parent() {
-            fs_err::create_dir_all(parent).map_err(placing)?;
+            fs_err::create_dir_all(parent)?;
         }
         match placement {
-            Placement::Copy => self.copy_file(descriptor, file),
+            Placement::Copy => copy(descriptor, file, staging, target),
             Placement::Link => {
-                verify(descriptor, file, io::sink()).map_err(placing)?;
-                let real = fs_err::canonicalize(file).map_err(placing)?;
-                match fs_err::hard_link(&real, &target) {
+                verify(descriptor, file, io::sink())?;
+                // A link to a symbolic link would be a symbolic link.
+                let real = fs_err::canonicalize(file)?;
+                match fs_err::hard_link(&real, target) {
                     Ok(()) => Ok(Placed::Linked),
                     // Other file systems, too many links, a policy against links of foreign files.
-                    Err(_) => self.clone_file(descriptor, &real),
+                    Err(_) => clone(descriptor, &real, staging, target),
                 }
             }
             Placement::Symlink => {
-                verify(descriptor, file, io::sink()).map_err(placing)?;
-                symlink(file, &target).map_err(placing)?;
+                verify(descriptor, file, io::sink())?;
+                symlink(file, target)?;
                 Ok(Placed::Symlinked)
             }
         }
-    }
+    };
+    placed().map_err(|error| {
+        let text = format!("placing {} as {}", file.display(), descriptor.digest);
+        Error::from_io(text, error)
+    })
+}
 
-    fn clone_file(&self, descriptor: &Descriptor, file: &Path) -> Result<Placed> {
-        let source =
-            fs_err::File::open(file).map_err(|error| self.writing(&descriptor.digest, error))?;
-        let staged = StagedFile::new(self)?;
-        if sys::clone_file(source.file(), staged.as_file()).is_err() {
-            return self.copy_file(descriptor, file);
-        }
-        staged.persist(&descriptor.digest)?;
-        Ok(Placed::Cloned)
+fn clone(
+    descriptor: &Descriptor,
+    file: &Path,
+    staging: &Path,
+    target: &Path,
+) -> io::Result<Placed> {
+    let source = fs_err::File::open(file)?;
+    let staged = create_claimed(staging)?;
+    if sys::clone_file(source.file(), staged.as_file()).is_err() {
+        return copy(descriptor, file, staging, target);
     }
+    move_into_place(staged, target, Durability::Program)?;
+    Ok(Placed::Cloned)
+}
 
-    fn copy_file(&self, descriptor: &Descriptor, file: &Path) -> Result<Placed> {
-        let mut staged = StagedFile::new(self)?;
-        verify(descriptor, file, &mut staged)
-            .map_err(|error| self.writing(&descriptor.digest, error))?;
-        staged.persist(&descriptor.digest)?;
-        Ok(Placed::Copied)
-    }
+fn copy(descriptor: &Descriptor, file: &Path, staging: &Path, target: &Path) -> io::Result<Placed> {
+    let mut staged = create_claimed(staging)?;
+    verify(descriptor, file, &mut staged)?;
+    move_into_place(staged, target, Durability::Program)?;
+    Ok(Placed::Copied)
 }
 
 fn verify(descriptor: &Descriptor, file: &Path, mut out: impl io::Write) -> io::Result<()> {

@@ -81,10 +81,6 @@ impl StagedFile {
         })
     }
 
-    pub(super) fn as_file(&self) -> &std::fs::File {
-        self.file.as_file()
-    }
-
     /// Renames the file to where the blob belongs.
     pub(super) fn persist(self, digest: &Digest) -> Result<()> {
         let target = self.store.blob_path(digest);

@@ -84,7 +84,8 @@ impl LayoutIndex {
     ///
     /// [`ErrorKind::Malformed`] when it is none, [`ErrorKind::TooLarge`] when it has too many entries.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
-        let document = Value::parse(bytes, &json::Limits::default())?
+        let document = Value::parse(bytes, &json::Limits::default())
+            .map_err(|error| Error::from(error).at("index.json"))?
             .as_object()
             .ok_or_else(|| Error::malformed("index.json is no JSON object"))?;
         let entries = match document.get("manifests") {
@@ -105,7 +106,8 @@ impl LayoutIndex {
             let entry = entry.as_object().ok_or_else(|| {
                 Error::malformed(format!("entry {place} of index.json is no object"))
             })?;
-            Ok(Descriptor::from_json(&entry)?)
+            Descriptor::from_json(&entry)
+                .map_err(|error| Error::from(error).at(format_args!("entry {place} of index.json")))
         });
         Ok(Self {
             descriptors: descriptors.collect::<Result<_>>()?,

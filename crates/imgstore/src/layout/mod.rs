@@ -18,6 +18,7 @@ use crate::{
 };
 
 pub use index::{LayoutIndex, REF_NAME, Selector};
+pub(crate) use index::{descriptor_json, index_of, name_annotations};
 
 /// The largest document that is read from a layout or archive, in bytes.
 pub const MAX_DOCUMENT: u64 = 8 * 1024 * 1024;
@@ -202,7 +203,7 @@ impl OciLayout {
 
     fn check_marker(&self) -> Result<()> {
         check_marker(&self.document(MARKER)?)
-            .map_err(|error| Error::malformed(format!("{MARKER} of {}: {error}", self.place())))
+            .map_err(|error| error.at(format_args!("{MARKER} of {}", self.place())))
     }
 
     /// Reads a file of the layout that no digest names.

@@ -106,7 +106,7 @@ fn images_are_selected_by_name_reference_digest_and_uniqueness() {
     let root = tempfile::tempdir().unwrap();
     let layout = layout(root.path());
     let mut one = manifest(&layout, "1");
-    one.annotations = index::name_annotations("r.example/app:v1", "v1");
+    one.annotations = name_annotations("r.example/app:v1", "v1");
     layout.add(&one, None).unwrap();
     layout.add(&manifest(&layout, "1"), Some("latest")).unwrap();
     let select = |text: &str| {

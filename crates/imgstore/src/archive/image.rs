@@ -1,0 +1,410 @@
+//! Images in files: a layout directory, or an archive of any generation.
+
+use std::collections::HashMap;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use imgcore::digest::HashingReader;
+use imgcore::document::{Config, Raw};
+use imgcore::json::{self, Fields, Object, Strictness, Value};
+use imgcore::{Descriptor, DiffId, Digest, Hasher, MediaType};
+use imgtar::{Codec, DecodeLimits, Decoder};
+
+use super::index::{ArchiveFile, ArchiveIndex, Span};
+use super::{DOCKER_MANIFEST, layout_index};
+use crate::layout::{INDEX, MARKER, MAX_DOCUMENT, check_marker, name_annotations};
+use crate::{DirectoryOptions, Error, LayoutIndex, LocalSource, OciLayout, RawReader, Result};
+
+/// How much is taken from an archive that nobody vouches for.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ArchiveLimits {
+    /// Entries of the archive. Default: 100,000.
+    pub entries: u64,
+    /// Images of a Docker archive. Default: 1,000.
+    pub images: usize,
+    /// Layers of one image. Default: 1,000.
+    pub layers: usize,
+    /// Bytes of an archive that has to be decompressed to a temporary file. Default: 64 GiB.
+    pub decompressed: u64,
+    /// Where that file is made. Default: the system's directory for temporary files.
+    pub spool: Option<PathBuf>,
+}
+
+impl Default for ArchiveLimits {
+    fn default() -> Self {
+        Self {
+            entries: 100_000,
+            images: 1_000,
+            layers: 1_000,
+            decompressed: 64 << 30,
+            spool: None,
+        }
+    }
+}
+
+/// Images on this machine: an OCI layout directory, or an archive. Its blobs are read through [`LocalSource`].
+///
+/// Read are OCI layouts as directory and as tar; Docker archives that are OCI layouts as well (Docker since 25, and
+/// ours); and older ones, with `<id>/layer.tar` or `<hex>.tar` and a `manifest.json` (Docker before 25, Podman). An
+/// archive as a whole may be compressed with gzip or zstd: it is then decompressed to a temporary file.
+///
+/// # Archives without manifests
+///
+/// The older generation has configs and layers, but no manifests. They are made: an OCI manifest of the config's and
+/// the layers' digests, with the layer's type by its first bytes (`…layer.v1.tar`, `+gzip` or `+zstd`). Every layer is
+/// read to learn its digest, and must have the `diff_id` that the config lists for it.
+///
+/// # Examples
+///
+/// ```no_run
+/// use imgstore::archive::Image;
+///
+/// let image = Image::open("image.tar")?;
+/// for (name, descriptor) in image.index().names() {
+///     println!("{name} is {}", descriptor.digest);
+/// }
+/// # Ok::<(), imgstore::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Image {
+    index: LayoutIndex,
+    store: Store,
+}
+
+#[derive(Clone, Debug)]
+enum Store {
+    Archive(ArchiveStore),
+    Layout(OciLayout),
+}
+
+impl Image {
+    /// Opens a directory or an archive, whichever is there, with default limits.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](crate::ErrorKind::NotFound) when there is nothing, [`Malformed`](crate::ErrorKind::Malformed) when it is neither, and
+    /// [`TooLarge`](crate::ErrorKind::TooLarge) beyond the limits.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Self::open_with(path, DirectoryOptions::default(), &ArchiveLimits::default())
+    }
+
+    /// Opens a directory with `options` or an archive within `limits`, whichever is there.
+    ///
+    /// # Errors
+    ///
+    /// See [`open`](Self::open).
+    pub fn open_with(
+        path: impl AsRef<Path>,
+        options: DirectoryOptions,
+        limits: &ArchiveLimits,
+    ) -> Result<Self> {
+        let path = path.as_ref();
+        let found = fs_err::metadata(path)
+            .map_err(|error| Error::from_io(format!("opening {}", path.display()), error))?;
+        if found.is_dir() {
+            let layout = OciLayout::open(path)?.with_options(options);
+            return Ok(Self {
+                index: layout.index()?,
+                store: Store::Layout(layout),
+            });
+        }
+        if !found.is_file() {
+            let text = format!("{} is neither a directory nor a file", path.display());
+            return Err(Error::malformed(text));
+        }
+        let (store, index) = ArchiveStore::open(path, limits)?;
+        Ok(Self {
+            index,
+            store: Store::Archive(store),
+        })
+    }
+
+    /// Returns which images there are.
+    pub fn index(&self) -> &LayoutIndex {
+        &self.index
+    }
+
+    fn local(&self) -> &dyn LocalSource {
+        match &self.store {
+            Store::Archive(archive) => archive,
+            Store::Layout(layout) => layout,
+        }
+    }
+}
+
+impl LocalSource for Image {
+    fn size_of(&self, digest: &Digest) -> Result<Option<u64>> {
+        self.local().size_of(digest)
+    }
+
+    fn open_raw(&self, digest: &Digest, offset: u64) -> Result<Option<RawReader>> {
+        self.local().open_raw(digest, offset)
+    }
+
+    fn path_of(&self, digest: &Digest) -> Option<PathBuf> {
+        self.local().path_of(digest)
+    }
+
+    fn place(&self) -> String {
+        self.local().place()
+    }
+}
+
+/// The blobs of an archive, which are read where they lie in it.
+#[derive(Clone, Debug)]
+pub struct ArchiveStore {
+    path: PathBuf,
+    index: Arc<ArchiveIndex>,
+    spans: HashMap<Digest, Span>,
+    /// Manifests that the archive does not have.
+    made: HashMap<Digest, Bytes>,
+}
+
+impl ArchiveStore {
+    fn open(path: &Path, limits: &ArchiveLimits) -> Result<(Self, LayoutIndex)> {
+        let at = |error: Error| error.at(path.display());
+        let file = uncompressed(path, limits).map_err(at)?;
+        let index = ArchiveIndex::read(file, limits).map_err(at)?;
+        let mut store = Self {
+            path: path.to_owned(),
+            spans: blobs_by_name(&index).map_err(at)?,
+            index: Arc::new(index),
+            made: HashMap::new(),
+        };
+        let entries = store.read_documents(limits).map_err(at)?;
+        Ok((store, entries))
+    }
+
+    fn read_documents(&mut self, limits: &ArchiveLimits) -> Result<LayoutIndex> {
+        if let Some(marker) = self.index.document(MARKER, MAX_DOCUMENT)?
+            && let Some(index) = self.index.document(INDEX, MAX_DOCUMENT)?
+        {
+            check_marker(&marker).map_err(|error| error.at(MARKER))?;
+            return LayoutIndex::parse(&index);
+        }
+        let Some(manifest) = self.index.document(DOCKER_MANIFEST, MAX_DOCUMENT)? else {
+            let text = "it has neither oci-layout and index.json nor manifest.json, so it is no image archive";
+            return Err(Error::malformed(text));
+        };
+        let mut entries = Vec::new();
+        for image in parse_manifest(&manifest, limits)? {
+            entries.extend(self.make_manifest(&image)?);
+        }
+        LayoutIndex::parse(&layout_index(&entries))
+    }
+
+    /// Makes the manifest of an image that has none, and returns one index entry a tag.
+    fn make_manifest(&mut self, image: &OldImage) -> Result<Vec<Descriptor>> {
+        let bytes = self.index.document(&image.config, MAX_DOCUMENT)?;
+        let bytes = bytes.ok_or_else(|| missing(&image.config))?;
+        let config =
+            Raw::<Config>::parse(&bytes).map_err(|error| Error::from(error).at(&image.config))?;
+        if config.diff_ids().len() != image.layers.len() {
+            let text = format!(
+                "{} lists {} layers and {DOCKER_MANIFEST} {}",
+                image.config,
+                config.diff_ids().len(),
+                image.layers.len()
+            );
+            return Err(Error::malformed(text));
+        }
+        let mut layers = Vec::new();
+        for (name, diff_id) in image.layers.iter().zip(config.diff_ids()) {
+            layers.push(self.add_layer(name, diff_id)?);
+        }
+        let described = Descriptor::of(MediaType::OCI_CONFIG, &bytes);
+        self.made.insert(described.digest, bytes.into());
+        let manifest = manifest_json(&described, &layers);
+        let descriptor = Descriptor::of(MediaType::OCI_MANIFEST, &manifest);
+        self.made.insert(descriptor.digest, manifest.into());
+        Ok(with_tags(descriptor, &image.tags))
+    }
+
+    /// Reads a layer once to learn its digest and to check it against the config.
+    fn add_layer(&mut self, name: &str, diff_id: &DiffId) -> Result<Descriptor> {
+        let span = self.index.find(name)?.ok_or_else(|| missing(name))?;
+        let reading = |error| Error::from_io(format!("reading {name}"), error);
+        let raw = self.index.open(span, 0).map_err(reading)?;
+        let mut hashing = HashingReader::new(raw);
+        let mut decoder = Decoder::new(&mut hashing, DecodeLimits::default())?;
+        let codec = decoder.codec();
+        let mut hasher = Hasher::new(diff_id.algorithm());
+        for_each_chunk(&mut decoder, |chunk| hasher.update(chunk)).map_err(reading)?;
+        // Padding behind the last member belongs to the blob as well.
+        for_each_chunk(&mut hashing, |_| ()).map_err(reading)?;
+        let found = DiffId::from_hasher(hasher);
+        if found != *diff_id {
+            let text = format!("{name} has the diff_id {found} and its config lists {diff_id}");
+            return Err(Error::malformed(text));
+        }
+        let (digest, size, _) = hashing.finish();
+        self.spans.insert(digest, span);
+        let media_type = match codec {
+            Codec::Gzip => MediaType::OCI_LAYER_GZIP,
+            Codec::Zstd => MediaType::OCI_LAYER_ZSTD,
+            Codec::None => MediaType::OCI_LAYER_TAR,
+        };
+        Ok(Descriptor::new(media_type, digest, size))
+    }
+}
+
+impl LocalSource for ArchiveStore {
+    fn size_of(&self, digest: &Digest) -> Result<Option<u64>> {
+        let made = self.made.get(digest).map(|bytes| bytes.len() as u64);
+        Ok(made.or_else(|| self.spans.get(digest).map(|span| span.size)))
+    }
+
+    fn open_raw(&self, digest: &Digest, offset: u64) -> Result<Option<RawReader>> {
+        if let Some(bytes) = self.made.get(digest) {
+            let mut cursor = io::Cursor::new(bytes.clone());
+            cursor.set_position(offset);
+            return Ok(Some(Box::new(cursor)));
+        }
+        let Some(span) = self.spans.get(digest) else {
+            return Ok(None);
+        };
+        let opened = self.index.open(*span, offset).map(Some);
+        opened
+            .map_err(|error| Error::from_io(format!("reading {digest} of {}", self.place()), error))
+    }
+
+    fn path_of(&self, _digest: &Digest) -> Option<PathBuf> {
+        None
+    }
+
+    fn place(&self) -> String {
+        self.path.display().to_string()
+    }
+}
+
+/// One image of a `manifest.json`.
+struct OldImage {
+    config: String,
+    layers: Vec<String>,
+    tags: Vec<String>,
+}
+
+fn parse_manifest(bytes: &[u8], limits: &ArchiveLimits) -> Result<Vec<OldImage>> {
+    let document = Value::parse(bytes, &json::Limits::default())
+        .map_err(|error| Error::from(error).at(DOCKER_MANIFEST))?;
+    let images = document
+        .as_array()
+        .ok_or_else(|| Error::malformed(format!("{DOCKER_MANIFEST} is no list")))?;
+    if images.len() > limits.images {
+        let text = format!("{DOCKER_MANIFEST} has {} images", images.len());
+        return Err(Error::too_large(format!(
+            "{text}, {} are allowed",
+            limits.images
+        )));
+    }
+    let images = images.iter().enumerate().map(|(place, image)| {
+        let mut fields = Fields::of(image, format!("image {place} of {DOCKER_MANIFEST}"))?;
+        let image = OldImage {
+            config: fields.string("Config")?,
+            layers: fields.strings("Layers")?,
+            tags: fields.strings("RepoTags")?,
+        };
+        fields.finish(Strictness::Lenient)?;
+        if image.layers.len() > limits.layers {
+            let text = format!("image {place} has {} layers", image.layers.len());
+            return Err(Error::too_large(format!(
+                "{text}, {} are allowed",
+                limits.layers
+            )));
+        }
+        Ok(image)
+    });
+    images.collect()
+}
+
+fn manifest_json(config: &Descriptor, layers: &[Descriptor]) -> Vec<u8> {
+    let mut manifest = Object::new();
+    manifest.set("schemaVersion", 2_u64);
+    manifest.set("mediaType", MediaType::OCI_MANIFEST.as_str());
+    manifest.set("config", config.to_json());
+    let layers: Value = layers
+        .iter()
+        .map(|layer| Value::from(layer.to_json()))
+        .collect();
+    manifest.set("layers", layers);
+    manifest.to_compact()
+}
+
+fn with_tags(descriptor: Descriptor, tags: &[String]) -> Vec<Descriptor> {
+    if tags.is_empty() {
+        return vec![descriptor];
+    }
+    let named = tags.iter().map(|tag| {
+        let mut named = descriptor.clone();
+        named.annotations = name_annotations(tag, tag);
+        named
+    });
+    named.collect()
+}
+
+fn missing(name: &str) -> Error {
+    let text = format!("{DOCKER_MANIFEST} names {name:?}, which is not there");
+    Error::malformed(text)
+}
+
+/// Finds the blobs whose names are digests.
+fn blobs_by_name(index: &ArchiveIndex) -> Result<HashMap<Digest, Span>> {
+    let mut spans = HashMap::new();
+    for name in index.names() {
+        let Some((algorithm, hex)) = name
+            .strip_prefix("blobs/")
+            .and_then(|it| it.split_once('/'))
+        else {
+            continue;
+        };
+        if let Ok(digest) = format!("{algorithm}:{hex}").parse()
+            && let Some(span) = index.find(name)?
+        {
+            spans.insert(digest, span);
+        }
+    }
+    Ok(spans)
+}
+
+/// Returns a file with the archive's plain bytes: the archive, or a temporary copy of it.
+fn uncompressed(path: &Path, limits: &ArchiveLimits) -> Result<ArchiveFile> {
+    let file = fs_err::File::open(path).map_err(|error| Error::from_io("opening", error))?;
+    let mut decode = DecodeLimits::default();
+    decode.output = limits.decompressed;
+    let mut decoder = Decoder::new(file, decode)?;
+    if decoder.codec() == Codec::None {
+        return Ok(ArchiveFile {
+            path: path.to_owned(),
+            copy: None,
+        });
+    }
+    let mut copied = || -> io::Result<tempfile::TempPath> {
+        let mut copy = match &limits.spool {
+            Some(directory) => tempfile::NamedTempFile::new_in(directory)?,
+            None => tempfile::NamedTempFile::new()?,
+        };
+        io::copy(&mut decoder, &mut copy)?;
+        copy.flush()?;
+        Ok(copy.into_temp_path())
+    };
+    let copy = copied().map_err(|error| Error::from_io("decompressing", error))?;
+    Ok(ArchiveFile {
+        path: copy.to_path_buf(),
+        copy: Some(Arc::new(copy)),
+    })
+}
+
+fn for_each_chunk(reader: &mut dyn Read, mut each: impl FnMut(&[u8])) -> io::Result<()> {
+    let mut buffer = vec![0; crate::CHUNK];
+    loop {
+        match reader.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(count) => each(&buffer[..count]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
