@@ -1,1 +1,28 @@
 //! Builders, checkers and doubles for imgkit's tests.
+//!
+//! * [`tar`]: archives in a few words, proper and hostile ones;
+//! * [`layer`]: the invariants that every layer satisfies, checked on a stream;
+//! * [`tree`]: random directory trees, and the same trees on disk;
+//! * [`image`]: small images as documents and blobs in memory;
+//! * [`oracle`]: what other programs make of an archive.
+//!
+//! ```
+//! use imgtest::tar::{directory, file, tar_of};
+//!
+//! let layer = tar_of([directory("etc"), file("etc/motd", "hello")]);
+//! assert_eq!(imgtest::layer::check_invariants(layer.as_slice()), Ok(()));
+//! ```
+//!
+//! Only for tests: it panics where a test should fail, and is not published.
+#![forbid(unsafe_code)]
+#![expect(
+    clippy::missing_panics_doc,
+    clippy::panic,
+    reason = "in a test, a broken precondition is a failed test"
+)]
+
+pub mod image;
+pub mod layer;
+pub mod oracle;
+pub mod tar;
+pub mod tree;

@@ -1,0 +1,183 @@
+//! What other programs make of an archive.
+//!
+//! A test asks for a reader by name and compares its [`View`] with ours. Where the program is not
+//! installed the test says so on standard error, adds a line to the file that the environment
+//! variable `IMGKIT_SKIPPED` names (the test runner counts them), and goes on; where `CI` is set, a
+//! missing program is a failure.
+
+mod listing;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use imgcore::Digest;
+use imgtar::EntryKind;
+
+/// One entry, as far as every reader tells.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub struct Seen {
+    /// The path without a trailing slash.
+    pub path: Vec<u8>,
+    /// What it is.
+    pub kind: EntryKind,
+    /// Bytes of content.
+    pub size: u64,
+    /// The digest of the content, where the reader gives it out.
+    pub digest: Option<Digest>,
+    /// The target of a link.
+    pub link: Vec<u8>,
+}
+
+/// What a reader makes of an archive: its entries, or its complaint.
+pub type View = Result<Vec<Seen>, String>;
+
+/// A reader of tar archives that is not ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "tests go over all of them")]
+pub enum Oracle {
+    /// `bsdtar`, libarchive's program.
+    Bsdtar,
+    /// `tar`, GNU's.
+    GnuTar,
+    /// `archive/tar` of Go's standard library.
+    Go,
+    /// `tarfile` of Python's standard library.
+    Python,
+    /// The crate `tar`.
+    TarCrate,
+}
+
+impl Oracle {
+    /// Every reader.
+    pub const ALL: [Self; 5] = [
+        Self::Bsdtar,
+        Self::GnuTar,
+        Self::Go,
+        Self::Python,
+        Self::TarCrate,
+    ];
+
+    /// Reads an archive; `None` where the program is missing, which has then been said.
+    ///
+    /// # Panics
+    ///
+    /// When the program is missing and the environment has `CI`, or when it cannot be run.
+    pub fn list(self, archive: &[u8]) -> Option<View> {
+        match self {
+            Self::Bsdtar => listing::bsdtar(archive),
+            Self::GnuTar => listing::gnu_tar(archive),
+            Self::Go => go_program().map(|program| listing::lines(Command::new(program), archive)),
+            Self::Python => {
+                let mut command = Command::new(tool("python3")?);
+                command.args(["-c", include_str!("../../oracles/list.py")]);
+                Some(listing::lines(command, archive))
+            }
+            Self::TarCrate => Some(listing::tar_crate(archive)),
+        }
+    }
+}
+
+/// Finds a program on the path; says so when it is missing.
+///
+/// # Panics
+///
+/// When it is missing and the environment has `CI`.
+pub fn tool(name: &str) -> Option<PathBuf> {
+    let path = environment("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path)
+        .map(|dir| dir.join(name))
+        .find(|file| file.is_file());
+    if found.is_none() {
+        skip(&format!("{name} is not installed"));
+    }
+    found
+}
+
+/// Says that a test or a part of it is skipped, and why, where it can be counted.
+///
+/// # Panics
+///
+/// When the environment has `CI`.
+pub fn skip(reason: &str) {
+    assert!(
+        environment("CI").is_none(),
+        "skipping is not allowed here: {reason}"
+    );
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    let line = format!("skipped: {test}: {reason}\n");
+    let _ = std::io::stderr().write_all(line.as_bytes());
+    let Some(list) = environment("IMGKIT_SKIPPED") else {
+        return;
+    };
+    let file = fs_err::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(PathBuf::from(list));
+    let written = file.and_then(|mut file| file.write_all(line.as_bytes()));
+    written.unwrap_or_else(|error| panic!("{error}"));
+}
+
+/// The one place where tests read the environment.
+fn environment(name: &str) -> Option<std::ffi::OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+/// Builds the Go program once for this process.
+fn go_program() -> Option<&'static PathBuf> {
+    static PROGRAM: OnceLock<Option<PathBuf>> = OnceLock::new();
+    PROGRAM
+        .get_or_init(|| tool("go").map(|go| build_go(&go)))
+        .as_ref()
+}
+
+fn build_go(go: &std::path::Path) -> PathBuf {
+    let source = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("oracles/go");
+    // Test programs run from target/<profile>/deps.
+    let own = std::env::current_exe().expect("because a running test has a program");
+    let directory = own
+        .parent()
+        .expect("because a program stands in a directory");
+    // Each process builds its own and renames it, so that parallel tests never see half of one.
+    let program = directory.join("imgtest-go-oracle");
+    let fresh = directory.join(format!("imgtest-go-oracle.{}", std::process::id()));
+    let built = Command::new(go)
+        .args(["build", "-trimpath", "-o"])
+        .arg(&fresh)
+        .arg(".")
+        .current_dir(source)
+        .env("GOFLAGS", "-mod=mod")
+        .env("GOTOOLCHAIN", "local")
+        .output()
+        .unwrap_or_else(|error| panic!("{}: {error}", go.display()));
+    assert!(
+        built.status.success(),
+        "go build: {}",
+        String::from_utf8_lossy(&built.stderr)
+    );
+    fs_err::rename(&fresh, &program).unwrap_or_else(|error| panic!("{error}"));
+    program
+}
+
+/// Runs a command on bytes; its output, or what it says on standard error when it fails.
+fn run(mut command: Command, input: &[u8]) -> Result<Vec<u8>, String> {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let mut stdin = child.stdin.take().expect("because it is piped");
+    let output = std::thread::scope(|scope| {
+        // A program that stops reading early is no failure of ours.
+        scope.spawn(move || stdin.write_all(input));
+        child.wait_with_output()
+    });
+    let output = output.unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    if output.status.success() {
+        return Ok(output.stdout);
+    }
+    Err(String::from_utf8_lossy(&output.stderr).into_owned())
+}
