@@ -65,7 +65,14 @@ impl LayerMetadata {
     /// `digest` and `size` is missing, and, if strict, when any object in it has an unknown member.
     pub fn parse(bytes: &[u8], strictness: Strictness) -> Result<Self, Error> {
         let mut fields = Fields::of(&Value::parse(bytes, &Limits::default())?, "layer metadata")?;
-        let metadata = Self {
+        let metadata = Self::of_fields(&mut fields, strictness)?;
+        fields.finish(strictness)?;
+        Ok(metadata)
+    }
+
+    /// Reads the members of metadata from an object that may have others, too.
+    pub(crate) fn of_fields(fields: &mut Fields, strictness: Strictness) -> Result<Self, Error> {
+        Ok(Self {
             diff_id: match fields.optional("diff_id") {
                 Some(_) => Some(fields.parsed("diff_id")?),
                 None => None,
@@ -77,9 +84,7 @@ impl LayerMetadata {
             history: fields.list("history", |value, place| {
                 HistoryEntry::at(value, place, strictness)
             })?,
-        };
-        fields.finish(strictness)?;
-        Ok(metadata)
+        })
     }
 
     /// Writes the metadata file: members in their fixed order, an indent of two spaces, a newline at the end.

@@ -176,6 +176,11 @@ impl Value {
         })
     }
 
+    /// Makes `null`.
+    pub fn null() -> Self {
+        Self::from_text("null".to_owned())
+    }
+
     /// Returns the kind.
     pub fn kind(&self) -> Kind {
         match self.text().as_bytes()[0] {
