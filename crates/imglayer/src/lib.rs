@@ -6,6 +6,8 @@ mod path;
 mod plan;
 mod source;
 mod sys;
+pub mod filesystem;
+pub mod mtree;
 
 pub use error::{Error, ErrorKind};
 pub use imgtar::{EntryKind, Timestamp};

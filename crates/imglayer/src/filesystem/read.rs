@@ -1,0 +1,130 @@
+//! The entries of one layer, read from its tar.
+
+use std::collections::HashMap;
+use std::io::{self, Read};
+
+use imgcore::Digest;
+use imgcore::digest::HashingReader;
+use imgtar::{DecodeLimits, Decoder, EntryKind, Limits, Reader};
+
+use super::Entry;
+use crate::{Error, ErrorKind};
+
+/// Whether the contents of files are hashed while a layer is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "a question with two answers")]
+pub enum Contents {
+    /// Every regular file's content is hashed.
+    Hash,
+    /// Contents are skipped.
+    Skip,
+}
+
+/// Reads the entries of a layer, plain or compressed, in their order.
+///
+/// A hard link comes with the size and the content of the file that it names, and every name of a file
+/// with the number of all its names.
+///
+/// Memory grows with the number of entries, not with their contents.
+///
+/// # Examples
+///
+/// ```
+/// use imglayer::filesystem::{Contents, entries_of};
+///
+/// let mut layer = Vec::new();
+/// imgtar::Header::directory("etc").encode(&mut layer)?;
+/// layer.extend(imgtar::END_OF_ARCHIVE);
+/// let entries = entries_of(&layer[..], Contents::Hash)?;
+/// assert_eq!(entries[0].header.path, b"etc/");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// [`ErrorKind::Malformed`] when the archive breaks its format or a hard link names nothing before it;
+/// [`ErrorKind::Unsupported`] for a codec or a kind of entry that this crate does not take; [`ErrorKind::Io`] from the input.
+pub fn entries_of(input: impl Read, contents: Contents) -> Result<Vec<Entry>, Error> {
+    let decoder = Decoder::new(input, DecodeLimits::default()).map_err(of_tar)?;
+    // Layers of tools that leave the two zero blocks out are common.
+    let mut limits = Limits::default();
+    limits.missing_end = true;
+    let mut reader = Reader::with_limits(decoder, limits);
+    let mut entries: Vec<Entry> = Vec::new();
+    let mut files = HashMap::new();
+    while let Some(mut tar_entry) = reader.next_entry().map_err(of_tar)? {
+        let mut entry = Entry::new(tar_entry.header().clone());
+        match entry.header.kind {
+            EntryKind::File => {
+                if contents == Contents::Hash {
+                    entry.content = Some(hash(&mut tar_entry)?);
+                }
+                files.insert(name(&entry.header.path), entries.len());
+            }
+            EntryKind::HardLink => link(&mut entries, &mut files, &mut entry)?,
+            _ => {}
+        }
+        entries.push(entry);
+    }
+    share_counts(&mut entries, &files);
+    Ok(entries)
+}
+
+fn hash(content: &mut impl Read) -> Result<Digest, Error> {
+    let mut reader = HashingReader::new(content);
+    io::copy(&mut reader, &mut io::sink()).map_err(|error| {
+        Error::new(ErrorKind::Malformed, "the layer cannot be read to its end").with_source(error)
+    })?;
+    Ok(reader.finish().0)
+}
+
+/// Gives a hard link what it shares with its file, and counts the name.
+fn link(
+    entries: &mut [Entry],
+    files: &mut HashMap<Vec<u8>, usize>,
+    entry: &mut Entry,
+) -> Result<(), Error> {
+    let shown = String::from_utf8_lossy(&entry.header.path).into_owned();
+    let target = files.get(&name(&entry.header.link)).copied();
+    let Some((index, file)) = target.and_then(|index| Some((index, entries.get_mut(index)?)))
+    else {
+        let target = String::from_utf8_lossy(&entry.header.link);
+        return Err(Error::new(
+            ErrorKind::Malformed,
+            format!("hard link `{shown}` names `{target}`, which is no file before it"),
+        ));
+    };
+    file.links += 1;
+    entry.header.size = file.header.size;
+    entry.content = file.content;
+    files.insert(name(&entry.header.path), index);
+    Ok(())
+}
+
+fn share_counts(entries: &mut [Entry], files: &HashMap<Vec<u8>, usize>) {
+    for index in 0..entries.len() {
+        if entries[index].header.kind != EntryKind::HardLink {
+            continue;
+        }
+        if let Some(&target) = files.get(&name(&entries[index].header.link)) {
+            entries[index].links = entries[target].links;
+        }
+    }
+}
+
+/// The name of an entry without what readers of layers ignore: leading `./` and `/`, and a trailing `/`.
+pub(crate) fn name(path: &[u8]) -> Vec<u8> {
+    let parts = path
+        .split(|&byte| byte == b'/')
+        .filter(|part| !part.is_empty() && *part != b".");
+    parts.collect::<Vec<_>>().join(&b'/')
+}
+
+fn of_tar(error: imgtar::Error) -> Error {
+    let kind = match error.kind() {
+        imgtar::ErrorKind::Io => ErrorKind::Io,
+        imgtar::ErrorKind::Unsupported => ErrorKind::Unsupported,
+        _ => ErrorKind::Malformed,
+    };
+    Error::new(kind, "the layer cannot be read").with_source(error)
+}
