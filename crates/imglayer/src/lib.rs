@@ -1,13 +1,13 @@
 //! Deterministic OCI layer bytes: plan, tar, parallel compression.
 
 mod error;
+pub mod filesystem;
 mod metadata;
+pub mod mtree;
 mod path;
 mod plan;
 mod source;
 mod sys;
-pub mod filesystem;
-pub mod mtree;
 
 pub use error::{Error, ErrorKind};
 pub use imgtar::{EntryKind, Timestamp};
