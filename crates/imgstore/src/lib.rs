@@ -49,6 +49,7 @@ mod source;
 mod stream;
 mod sys;
 mod verifying;
+pub mod walk;
 
 pub use chain::Chain;
 pub use copy::{Copied, copy};
