@@ -6,6 +6,7 @@ pub mod deploy;
 pub mod descriptor;
 pub mod digest;
 pub mod document;
+pub mod edit;
 pub mod error;
 pub mod json;
 pub mod layer;

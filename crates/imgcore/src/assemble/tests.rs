@@ -168,9 +168,7 @@ fn a_canonical_config_has_these_bytes() {
         object(r#"{"author":"a & b","config":{"ExposedPorts":{"80/tcp":{}},"Volumes":{"/v":{}}}}"#);
     let layers = [layer("app", MediaType::OCI_LAYER_GZIP)];
     let config = assemble_config(None, Some(&fragment), &options, &layers).unwrap();
-    insta::assert_snapshot!(String::from_utf8(config.clone()).unwrap(), @r#"
-    {"created":"2031-05-06T07:08:09Z","author":"a \u0026 b","architecture":"arm64","os":"linux","variant":"v8","config":{"User":"me","ExposedPorts":{"80/tcp":{}},"Env":["MODE=prod","PATH=/bin"],"Entrypoint":["/app"],"Cmd":["-v"],"Volumes":{"/v":{}},"WorkingDir":"/w","Labels":{"a":"2","b":"\u003c1\u003e"},"StopSignal":"SIGINT"},"rootfs":{"type":"layers","diff_ids":["sha256:a172cedcae47474b615c54d510a5d84a8dea3032e958587430b413538be3f333"]},"history":[{"created_by":"make app"}]}
-    "#);
+    insta::assert_snapshot!(String::from_utf8(config.clone()).unwrap(), @r#"{"created":"2031-05-06T07:08:09Z","author":"a \u0026 b","architecture":"arm64","os":"linux","variant":"v8","config":{"User":"me","ExposedPorts":{"80/tcp":{}},"Env":["MODE=prod","PATH=/bin"],"Entrypoint":["/app"],"Cmd":["-v"],"Volumes":{"/v":{}},"WorkingDir":"/w","Labels":{"a":"2","b":"\u003c1\u003e"},"StopSignal":"SIGINT"},"rootfs":{"type":"layers","diff_ids":["sha256:a172cedcae47474b615c54d510a5d84a8dea3032e958587430b413538be3f333"]},"history":[{"created_by":"make app"}]}"#);
     assert_eq!(
         Digest::sha256_of(&config).to_string(),
         "sha256:4b1393dfd27ab5c6dc7f26d532e0ca76ef45b036f92c3ebe3142fdb72525864a"
