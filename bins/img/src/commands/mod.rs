@@ -5,11 +5,13 @@
 
 mod completions;
 mod man;
+mod mtree;
 
 use crate::cli::{Group, Subcommand};
 
 /// Every subcommand, in the order of the help.
 pub(crate) const TABLE: &[Subcommand] = &[
+    Subcommand::for_builds::<mtree::Arguments>("mtree", Group::Layers, 2).with_worker(),
     Subcommand::for_people::<completions::Arguments>("completions", Group::Shell),
     Subcommand::for_people::<man::Arguments>("man", Group::Shell),
 ];
