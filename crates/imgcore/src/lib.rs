@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod assemble;
+pub mod check;
 pub mod deploy;
 pub mod descriptor;
 pub mod digest;
