@@ -6,12 +6,10 @@ mod build;
 mod cli;
 mod commands;
 mod context;
-#[allow(dead_code, reason = "its commands are still to come")]
 mod kvfile;
 mod output;
 mod report;
 mod sys;
-#[allow(dead_code, reason = "its commands are still to come")]
 mod template;
 mod worker;
 

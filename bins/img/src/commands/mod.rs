@@ -4,6 +4,7 @@
 //! implements [`Run`](crate::cli::Run), and add its line here.
 
 mod completions;
+mod expand_template;
 mod man;
 mod mtree;
 
@@ -12,6 +13,8 @@ use crate::cli::{Group, Subcommand};
 /// Every subcommand, in the order of the help.
 pub(crate) const TABLE: &[Subcommand] = &[
     Subcommand::for_builds::<mtree::Arguments>("mtree", Group::Layers, 2).with_worker(),
+    Subcommand::for_builds::<expand_template::Arguments>("expand-template", Group::Documents, 2)
+        .with_worker(),
     Subcommand::for_people::<completions::Arguments>("completions", Group::Shell),
     Subcommand::for_people::<man::Arguments>("man", Group::Shell),
 ];

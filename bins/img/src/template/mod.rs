@@ -33,7 +33,7 @@ mod tests;
 pub(crate) use error::Phase;
 pub(crate) use error::TemplateError;
 pub(crate) use keyvalue::time_text;
-pub(crate) use value::Value;
+pub(crate) use value::{List, Value};
 
 /// Expands a template with `data` as its dot.
 ///

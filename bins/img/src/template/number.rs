@@ -54,11 +54,6 @@ fn underscores_separate_digits(text: &str) -> bool {
     })
 }
 
-/// Writes a number as `%v` does: as short as it can be read back.
-pub(super) fn shortest(value: f64) -> String {
-    general(value, None)
-}
-
 /// Writes a number as `%e` does.
 pub(super) fn exponential(value: f64, precision: Option<usize>) -> String {
     let text = match precision {
@@ -69,7 +64,8 @@ pub(super) fn exponential(value: f64, precision: Option<usize>) -> String {
     write_exponential(mantissa, exponent)
 }
 
-/// Writes a number as `%g` does: with an exponent where that is shorter.
+/// Writes a number as `%g` does: with an exponent where that is shorter. Without precision it has
+/// the digits that it takes to read the same number back.
 pub(super) fn general(value: f64, precision: Option<usize>) -> String {
     // The precision of %g counts all digits, and none means one.
     let digits = precision.map(|precision| precision.max(1));
@@ -120,7 +116,7 @@ mod tests {
     fn numbers_print_as_in_go() {
         let check = |value: f64, expected: [&str; 4]| {
             let actual = [
-                shortest(value),
+                general(value, None),
                 general(value, Some(3)),
                 general(value, Some(10)),
                 general(value, Some(0)),

@@ -1,7 +1,9 @@
+use imgcore::json::Limits;
+
 use super::*;
 
 fn data(json: &str) -> Value {
-    Value::from(&serde_json::from_str::<serde_json::Value>(json).unwrap())
+    Value::from(&imgcore::json::Value::parse(json.as_bytes(), &Limits::default()).unwrap())
 }
 
 fn run(text: &str, json: &str) -> Result<String, TemplateError> {

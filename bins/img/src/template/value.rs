@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use imgcore::json;
+
 /// How many bytes a text may have that a template makes.
 pub(super) const MAX_TEXT: usize = 1 << 20;
 
@@ -102,24 +104,31 @@ impl Value {
     }
 }
 
-impl From<&serde_json::Value> for Value {
-    fn from(json: &serde_json::Value) -> Self {
-        use serde_json::Value as Json;
-        match json {
-            Json::Array(items) => Self::List(List {
-                items: items.iter().map(Self::from).collect(),
+impl From<&json::Value> for Value {
+    fn from(value: &json::Value) -> Self {
+        match value.kind() {
+            json::Kind::Array => Self::List(List {
+                items: value
+                    .elements()
+                    .into_iter()
+                    .flatten()
+                    .map(|element| Self::from(&element))
+                    .collect(),
                 element: Element::Any,
             }),
-            Json::Bool(value) => Self::Bool(*value),
-            Json::Null => Self::Null,
-            Json::Number(number) => number.as_f64().map_or(Self::Null, Self::Float),
-            Json::Object(members) => Self::Map(Rc::new(
-                members
-                    .iter()
-                    .map(|(key, value)| (key.clone(), Self::from(value)))
-                    .collect(),
-            )),
-            Json::String(text) => Self::text(text),
+            json::Kind::Bool => Self::Bool(value.as_bool() == Some(true)),
+            json::Kind::Number => value.as_f64().map_or(Self::Null, Self::Float),
+            json::Kind::Object => {
+                let object = value.as_object().unwrap_or_default();
+                let members = object.iter();
+                Self::Map(Rc::new(
+                    members
+                        .map(|(key, value)| (key.to_owned(), Self::from(value)))
+                        .collect(),
+                ))
+            }
+            json::Kind::String => Self::text(value.as_str().unwrap_or_default()),
+            json::Kind::Null => Self::Null,
         }
     }
 }
