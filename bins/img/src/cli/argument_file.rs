@@ -42,9 +42,9 @@ pub(crate) fn expand(words: Vec<OsString>, context: &Context) -> Result<Vec<OsSt
 mod tests {
     use super::*;
 
-    fn check(content: &str, words: &[&str], expected: &[&str]) {
+    fn check(lines: &str, words: &[&str], expected: &[&str]) {
         let directory = tempfile::tempdir().unwrap();
-        fs::write(directory.path().join("args"), content).unwrap();
+        fs::write(directory.path().join("args"), lines).unwrap();
         let context = Context::of_process().with_directory(Some(directory.path().into()));
         let words = words.iter().map(OsString::from).collect();
         assert_eq!(expand(words, &context).unwrap(), expected);

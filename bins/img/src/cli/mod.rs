@@ -13,7 +13,7 @@ pub(crate) mod value;
 use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;
 
-use clap::{ArgMatches, Args, Command, FromArgMatches};
+use clap::{ArgMatches, Args, Command};
 
 use crate::commands;
 use crate::context::Context;

@@ -21,7 +21,7 @@ impl Run for Arguments {
             return context.report.print(String::from_utf8_lossy(&page(root)?));
         };
         let mut outputs = Outputs::default();
-        write_pages(context, &directory, "img", root, &mut outputs)?;
+        write_pages(context, &directory, "img", &root, &mut outputs)?;
         outputs.commit(context)
     }
 }
@@ -30,15 +30,16 @@ fn write_pages(
     context: &Context,
     directory: &Path,
     name: &str,
-    command: clap::Command,
+    command: &clap::Command,
     outputs: &mut Outputs,
 ) -> Result<(), Failure> {
-    for child in command.get_subcommands().cloned() {
+    let page = page(command.clone().name(name.to_owned()))?;
+    outputs.add_bytes(context, &directory.join(format!("{name}.1")), &page)?;
+    for child in command.get_subcommands() {
         let child_name = format!("{name}-{}", child.get_name());
         write_pages(context, directory, &child_name, child, outputs)?;
     }
-    let page = page(command.name(name.to_owned()))?;
-    outputs.add_bytes(context, &directory.join(format!("{name}.1")), &page)
+    Ok(())
 }
 
 fn page(command: clap::Command) -> Result<Vec<u8>, Failure> {

@@ -5,6 +5,8 @@
 
 mod completions;
 mod expand_template;
+mod description;
+mod hash;
 mod man;
 mod mtree;
 
@@ -15,6 +17,9 @@ pub(crate) const TABLE: &[Subcommand] = &[
     Subcommand::for_builds::<mtree::Arguments>("mtree", Group::Layers, 2).with_worker(),
     Subcommand::for_builds::<expand_template::Arguments>("expand-template", Group::Documents, 2)
         .with_worker(),
+    Subcommand::for_builds::<hash::Arguments>("hash", Group::Layers, 1)
+        .with_worker()
+        .with_argument_file(),
     Subcommand::for_people::<completions::Arguments>("completions", Group::Shell),
     Subcommand::for_people::<man::Arguments>("man", Group::Shell),
 ];

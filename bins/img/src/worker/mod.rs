@@ -69,6 +69,9 @@ struct Worker<'a> {
     running: Mutex<HashMap<i64, Arc<AtomicBool>>>,
 }
 
+/// A request before its members are looked at: an array is none.
+type Object = serde_json::Map<String, serde_json::Value>;
+
 struct Job {
     request: Request,
     cancelled: Arc<AtomicBool>,
@@ -78,30 +81,36 @@ impl Worker<'_> {
     fn serve(&self) -> Result<(), Failure> {
         let (sender, receiver) = mpsc::channel();
         let receiver = Mutex::new(receiver);
-        let threads = thread::available_parallelism().map_or(1, usize::from);
+        // With one thread, a request that waits for something would hold up all others.
+        let threads = thread::available_parallelism()
+            .map_or(1, usize::from)
+            .max(2);
         thread::scope(|scope| {
             for _ in 0..threads {
                 scope.spawn(|| self.answer_jobs(&receiver));
             }
-            // Dropping the sender lets the threads finish what was asked and end.
-            self.read_requests(sender)
+            let result = self.read_requests(&sender);
+            // Without a sender the threads finish what was asked, and end.
+            drop(sender);
+            result
         })
     }
 
     /// Hands requests to the threads until standard input ends.
-    fn read_requests(&self, jobs: mpsc::Sender<Job>) -> Result<(), Failure> {
+    fn read_requests(&self, jobs: &mpsc::Sender<Job>) -> Result<(), Failure> {
         let stdin = BufReader::new(io::stdin().lock());
-        for request in serde_json::Deserializer::from_reader(stdin).into_iter::<Request>() {
+        for request in serde_json::Deserializer::from_reader(stdin).into_iter::<Object>() {
             let request = request
+                .and_then(|object| serde_json::from_value::<Request>(object.into()))
                 .map_err(|error| Failure::new("bad request to the worker").because(error))?;
             if request.cancel {
-                if let Some(cancelled) = lock(&self.running).get(&request.request_id) {
+                if let Some(cancelled) = lock(&self.running).get(&request.number) {
                     cancelled.store(true, Ordering::Relaxed);
                 }
                 continue;
             }
             let cancelled = Arc::<AtomicBool>::default();
-            lock(&self.running).insert(request.request_id, Arc::clone(&cancelled));
+            lock(&self.running).insert(request.number, Arc::clone(&cancelled));
             if jobs.send(Job { request, cancelled }).is_err() {
                 break;
             }
@@ -128,15 +137,15 @@ impl Worker<'_> {
         let mut running = lock(&self.running);
         // A later request may have taken the number over.
         if running
-            .get(&request.request_id)
+            .get(&request.number)
             .is_some_and(|current| Arc::ptr_eq(current, &cancelled))
         {
-            running.remove(&request.request_id);
+            running.remove(&request.number);
         }
         Response {
             exit_code,
             output,
-            request_id: request.request_id,
+            request_id: request.number,
             was_cancelled: cancelled.load(Ordering::Relaxed),
         }
     }

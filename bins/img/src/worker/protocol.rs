@@ -16,7 +16,8 @@ pub(super) struct Request {
     pub(super) arguments: Vec<String>,
     pub(super) inputs: Vec<Input>,
     /// 0 where one request runs at a time.
-    pub(super) request_id: i64,
+    #[serde(rename = "requestId")]
+    pub(super) number: i64,
     /// Whether this asks to stop an earlier request of the same number.
     pub(super) cancel: bool,
     pub(super) verbosity: i64,

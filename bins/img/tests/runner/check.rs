@@ -32,9 +32,10 @@ pub(crate) fn section(section: &Section, state: &State) -> Result<Outcome, Strin
 
 /// Compares texts, for a section that can be blessed.
 pub(crate) fn compare(expected: &str, actual: String) -> Outcome {
-    match expected == actual {
-        true => Outcome::Holds,
-        false => Outcome::Differs { actual },
+    if expected == actual {
+        Outcome::Holds
+    } else {
+        Outcome::Differs { actual }
     }
 }
 
@@ -54,11 +55,12 @@ fn presence(section: &Section, state: &State, expected: bool) -> Result<Outcome,
 
 fn equals(section: &Section, state: &State) -> Result<Outcome, String> {
     let actual = read(state, section.word(1)?)?;
-    Ok(match section.text()? == actual {
-        true => Outcome::Holds,
-        false => Outcome::Differs {
+    Ok(if section.text()? == actual {
+        Outcome::Holds
+    } else {
+        Outcome::Differs {
             actual: as_body(section, &actual),
-        },
+        }
     })
 }
 
@@ -76,11 +78,12 @@ fn as_body(section: &Section, bytes: &[u8]) -> String {
 fn content(section: &Section, state: &State) -> Result<Outcome, String> {
     let member = section.word(2)?;
     let actual = layer::content(&state.path(section.word(1)?), member)?;
-    Ok(match section.text()? == actual {
-        true => Outcome::Holds,
-        false => Outcome::Differs {
+    Ok(if section.text()? == actual {
+        Outcome::Holds
+    } else {
+        Outcome::Differs {
             actual: as_body(section, &actual),
-        },
+        }
     })
 }
 

@@ -79,9 +79,12 @@ pub(crate) fn case(path: &Path, bless: bool) -> Result<(), String> {
 fn rewrite(path: &Path, source: &str, blessed: &[(&Section, String)]) -> Result<(), String> {
     let mut lines: Vec<String> = source.lines().map(str::to_owned).collect();
     for (section, actual) in blessed.iter().rev() {
-        let escaped = |line: &str| match line.starts_with('[') {
-            true => format!("\\{line}"),
-            false => line.to_owned(),
+        let escaped = |line: &str| {
+            if line.starts_with('[') {
+                format!("\\{line}")
+            } else {
+                line.to_owned()
+            }
         };
         lines.splice(section.place.clone(), actual.lines().map(escaped));
     }
@@ -200,9 +203,10 @@ impl State {
     fn output(&mut self, section: &Section, is_stderr: bool) -> Result<Outcome, String> {
         let here = self.directory.path().to_string_lossy().into_owned();
         let run = self.last.as_mut().ok_or("no command was run")?;
-        let (bytes, checked) = match is_stderr {
-            true => (&run.stderr, &mut run.stderr_checked),
-            false => (&run.stdout, &mut run.stdout_checked),
+        let (bytes, checked) = if is_stderr {
+            (&run.stderr, &mut run.stderr_checked)
+        } else {
+            (&run.stdout, &mut run.stdout_checked)
         };
         *checked = true;
         let actual = text::printable(bytes).replace(&here, "${dir}");
