@@ -4,8 +4,8 @@
 //! implements [`Run`](crate::cli::Run), and add its line here.
 
 mod completions;
-mod expand_template;
 mod description;
+mod expand_template;
 mod hash;
 mod man;
 mod mtree;
