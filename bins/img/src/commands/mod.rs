@@ -5,10 +5,14 @@
 
 mod completions;
 mod description;
+mod docker_save;
 mod expand_template;
 mod hash;
 mod man;
 mod mtree;
+mod oci_layout;
+mod oci_layout_inputs;
+mod sparse_oci_layout;
 
 use crate::cli::{Group, Subcommand};
 
@@ -20,6 +24,11 @@ pub(crate) const TABLE: &[Subcommand] = &[
     Subcommand::for_builds::<hash::Arguments>("hash", Group::Layers, 1)
         .with_worker()
         .with_argument_file(),
+    Subcommand::for_builds::<oci_layout::Arguments>("oci-layout", Group::Layouts, 2).with_worker(),
+    Subcommand::for_builds::<sparse_oci_layout::Arguments>("sparse-oci-layout", Group::Layouts, 2)
+        .with_worker(),
+    Subcommand::for_builds::<docker_save::Arguments>("docker-save", Group::Layouts, 2)
+        .with_worker(),
     Subcommand::for_people::<completions::Arguments>("completions", Group::Shell),
     Subcommand::for_people::<man::Arguments>("man", Group::Shell),
 ];

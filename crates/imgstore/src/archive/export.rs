@@ -148,11 +148,11 @@ impl Export {
             tar.header(&Header::directory(format!("{directory}/")))?;
         }
         for (name, bytes) in &self.documents {
-            tar.file(name, bytes.len() as u64, bytes.as_slice())?;
+            tar.file(name, bytes.len() as u64, bytes.as_slice(), name)?;
         }
         for (path, item) in &self.blobs {
             let reader = item.open()?;
-            tar.file(path, item.descriptor.size, reader)?;
+            tar.file(path, item.descriptor.size, reader, &item.name())?;
         }
         tar.finish()
     }
@@ -196,13 +196,21 @@ impl Export {
 }
 
 impl Item {
+    /// Names the blob in error messages, with its file where it has one.
+    fn name(&self) -> String {
+        match &self.content {
+            Content::File(path) => format!("{} as {}", path.display(), self.descriptor.digest),
+            Content::Bytes(_) | Content::Store(_) => self.descriptor.digest.to_string(),
+        }
+    }
+
     /// Opens the bytes, which are checked while they are read.
     fn open(&self) -> Result<Box<dyn Read + '_>> {
         let (digest, size) = (self.descriptor.digest, self.descriptor.size);
         Ok(match &self.content {
             Content::Bytes(bytes) => Box::new(VerifyingReader::new(bytes.as_ref(), digest, size)),
             Content::File(path) => {
-                let opening = |error| Error::from_io(format!("opening {digest}"), error);
+                let opening = |error| Error::from_io(format!("packing {}", self.name()), error);
                 let file = fs_err::File::open(path).map_err(opening)?;
                 Box::new(VerifyingReader::new(file, digest, size))
             }
@@ -230,12 +238,12 @@ impl<W: Write> TarStream<W> {
     }
 
     /// Writes a file. The reader checks its own length, so the archive has what the header announced or fails.
-    fn file(&mut self, path: &str, size: u64, mut content: impl Read) -> Result<()> {
+    fn file(&mut self, path: &str, size: u64, mut content: impl Read, name: &str) -> Result<()> {
         self.header(&Header::file(path, size))?;
         let written = io::copy(&mut content, &mut self.out)
-            .map_err(|error| Error::from_io(format!("writing {path}"), error))?;
+            .map_err(|error| Error::from_io(format!("packing {name}"), error))?;
         if written != size {
-            let text = format!("{path} has {written} bytes instead of {size}");
+            let text = format!("{name} has {written} bytes instead of {size}");
             return Err(Error::new(ErrorKind::Io, text));
         }
         self.write(&END_OF_ARCHIVE[..padding(size)])
