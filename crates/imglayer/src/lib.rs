@@ -1,5 +1,6 @@
 //! Deterministic OCI layer bytes: plan, tar, parallel compression.
 
+pub mod encode;
 mod error;
 pub mod filesystem;
 mod metadata;

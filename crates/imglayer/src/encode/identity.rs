@@ -1,0 +1,184 @@
+//! The identity of an encoder: everything that decides its bytes, in one line of text.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+
+use imgcore::{Digest, Hasher};
+use imgtar::Codec;
+
+use super::codec::{self, BLOCK_SIZE, Frame};
+use super::level::Level;
+use super::options::{EncodeOptions, GzipMembers};
+use super::zstd::WINDOW_LOG;
+use crate::Error;
+
+/// The version of the rule that says where blocks end.
+const CUT_RULE: u32 = 1;
+
+/// Everything that decides the bytes of a blob beside its content.
+///
+/// Two equal identities encode the same content to the same bytes. It is computed at run time from the codecs that
+/// are linked: where a library does not tell its version, the digest of an encoded test vector stands for it, and
+/// with it for everything that could change bytes without changing a version.
+///
+/// # Examples
+///
+/// ```
+/// use imglayer::encode::{EncodeOptions, EncoderIdentity};
+///
+/// let identity = EncoderIdentity::of(&EncodeOptions::default())?;
+/// assert!(identity.to_string().starts_with("gzip libdeflate level=5 members=single block=1048576 cut=1 vector=sha256:"));
+/// # Ok::<(), imglayer::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EncoderIdentity(String);
+
+impl EncoderIdentity {
+    /// Computes the identity of the encoder that `options` choose.
+    ///
+    /// # Errors
+    ///
+    /// [`Bug`](crate::ErrorKind::Bug) when the codec refuses our parameters.
+    pub fn of(options: &EncodeOptions) -> Result<Self, Error> {
+        let level = options.level;
+        let codec = match (options.codec, options.gzip_members) {
+            (Codec::Gzip, GzipMembers::Multi) => {
+                format!("gzip libdeflate level={} members=multi", level.libdeflate())
+            }
+            (Codec::Gzip, GzipMembers::Single) => {
+                format!(
+                    "gzip libdeflate level={} members=single",
+                    level.libdeflate()
+                )
+            }
+            // The blob is the tar: no block can be seen in it.
+            (Codec::None, _) => return Ok(Self("none".to_owned())),
+            (Codec::Zstd, _) => format!(
+                "zstd zstd={} level={} window={WINDOW_LOG}",
+                zstd::zstd_safe::version_number(),
+                level.zstd()
+            ),
+        };
+        let vector = vector_digest(options)?;
+        Ok(Self(format!(
+            "{codec} block={BLOCK_SIZE} cut={CUT_RULE} vector={vector}"
+        )))
+    }
+
+    /// Returns the identity as text, to record and to compare later.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for EncoderIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Encodes the vector, once a process for each kind of encoder.
+fn vector_digest(options: &EncodeOptions) -> Result<Digest, Error> {
+    static KNOWN: Mutex<BTreeMap<(Codec, Level, GzipMembers), Digest>> =
+        Mutex::new(BTreeMap::new());
+    let key = (options.codec, options.level, options.gzip_members);
+    // Nothing in here panics half-way through a change.
+    let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(&digest) = known().get(&key) {
+        return Ok(digest);
+    }
+    let digest = encode_vector(options)?;
+    known().insert(key, digest);
+    Ok(digest)
+}
+
+fn encode_vector(options: &EncodeOptions) -> Result<Digest, Error> {
+    let mut hasher = Hasher::default();
+    let mut frame = Frame::new(options);
+    hasher.update(frame.head());
+    if let Some(factory) = codec::factory(options) {
+        let (mut codec, mut output) = (factory()?, Vec::new());
+        for size in VECTOR_SIZES {
+            let encoded = codec.encode(&vector(size), &mut output)?;
+            hasher.update(&output[..encoded.length]);
+            frame.add(&encoded);
+        }
+    }
+    hasher.update(&frame.tail());
+    Ok(hasher.finish())
+}
+
+/// Codecs choose parameters by the size of their input, so the vector has blocks of several sizes.
+const VECTOR_SIZES: [usize; 4] = [300 << 10, 100 << 10, 12 << 10, 100];
+
+/// Bytes with repetitions near and far, runs, text and noise, from a generator that is written out here.
+fn vector(size: usize) -> Vec<u8> {
+    const WORDS: [&[u8]; 8] = [
+        b"/usr/lib/",
+        b"\0\0\0\0\0\0\0\0",
+        b".so.6",
+        b"include",
+        b"\x7fELF",
+        b"return ",
+        b"the ",
+        b"\xff\xfe",
+    ];
+    let mut state = 0x2545_f491_u32;
+    let mut random = move || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as usize
+    };
+    let mut bytes = Vec::with_capacity(size + 512);
+    while bytes.len() < size {
+        match random() % 8 {
+            0 => (0..random() % 64).for_each(|_| bytes.push(random().to_le_bytes()[0])),
+            1 => bytes.extend(std::iter::repeat_n(
+                random().to_le_bytes()[0],
+                random() % 300,
+            )),
+            2 if bytes.len() > 512 => {
+                let start = random() % (bytes.len() - 512);
+                bytes.extend_from_within(start..start + random() % 512);
+            }
+            _ => bytes.extend_from_slice(WORDS[random() % WORDS.len()]),
+        }
+    }
+    bytes.truncate(size);
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_decides_bytes_decides_the_identity_and_threads_do_not() {
+        let mut seen = std::collections::BTreeSet::new();
+        for codec in [Codec::Gzip, Codec::Zstd] {
+            for level in Level::ALL {
+                seen.insert(EncoderIdentity::of(&EncodeOptions::new(codec, level)).unwrap());
+            }
+        }
+        assert_eq!(seen.len(), 6);
+        let mut options = EncodeOptions::default();
+        let identity = EncoderIdentity::of(&options).unwrap();
+        options.threads = 7.try_into().unwrap();
+        assert_eq!(EncoderIdentity::of(&options).unwrap(), identity);
+        options.gzip_members = GzipMembers::Multi;
+        assert_ne!(EncoderIdentity::of(&options).unwrap(), identity);
+    }
+
+    #[test]
+    fn the_text_is_one_line_of_words() {
+        let options = EncodeOptions::new(Codec::None, Level::Best);
+        assert_eq!(EncoderIdentity::of(&options).unwrap().to_string(), "none");
+        let zstd = EncoderIdentity::of(&EncodeOptions::new(Codec::Zstd, Level::Fast)).unwrap();
+        let (before, vector) = zstd.as_str().split_once(" vector=").unwrap();
+        assert_eq!(
+            before.replace(&zstd::zstd_safe::version_number().to_string(), "V"),
+            "zstd zstd=V level=1 window=20 block=1048576 cut=1"
+        );
+        assert!(vector.parse::<Digest>().is_ok());
+    }
+}

@@ -1,0 +1,148 @@
+//! Compression levels by name, and the one table from names to encoder parameters.
+
+use std::fmt;
+
+use imgtar::Codec;
+
+use crate::Error;
+
+/// How hard to compress.
+///
+/// A level stands for the same encoder parameters everywhere: no build mode, thread count or CPU changes them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "three points that every codec has; ordered by effort"
+)]
+pub enum Level {
+    /// For blobs that live for minutes.
+    Fast,
+    /// Faster than the usual tools at their default, and no larger.
+    #[default]
+    Default,
+    /// For blobs that are written once and pulled often.
+    Best,
+}
+
+impl Level {
+    /// All levels, by effort.
+    pub const ALL: [Self; 3] = [Self::Fast, Self::Default, Self::Best];
+
+    /// Takes a level as the peer's command line has it.
+    ///
+    /// | codec | `fast` | `default` | `best` |
+    /// |---|---|---|---|
+    /// | gzip | `fastest`, 0, 1 | `auto`, −1, 2–6 | 7–9 |
+    /// | zstd | `fastest`, 1 | `auto`, −1, 2 | 3, 4 |
+    /// | none | all of gzip's words and numbers are taken, and change nothing | | |
+    ///
+    /// The peer's level 0 of gzip does not compress; here it is as fast as compressing gets.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for any other text.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use imglayer::encode::{Codec, Level};
+    ///
+    /// assert_eq!(Level::from_peer(Codec::Gzip, "6")?, Level::Default);
+    /// assert_eq!(Level::from_peer(Codec::Zstd, "4")?, Level::Best);
+    /// assert!(Level::from_peer(Codec::Zstd, "9").is_err());
+    /// # Ok::<(), imglayer::Error>(())
+    /// ```
+    pub fn from_peer(codec: Codec, text: &str) -> Result<Self, Error> {
+        match text {
+            "auto" | "default" => return Ok(Self::Default),
+            "best" => return Ok(Self::Best),
+            "fast" | "fastest" => return Ok(Self::Fast),
+            _ => {}
+        }
+        match (codec, text.parse::<i8>()) {
+            (Codec::Gzip | Codec::None, Ok(0..=1)) | (Codec::Zstd, Ok(1)) => Ok(Self::Fast),
+            (Codec::Gzip | Codec::None, Ok(-1 | 2..=6)) | (Codec::Zstd, Ok(-1 | 2)) => {
+                Ok(Self::Default)
+            }
+            (Codec::Gzip | Codec::None, Ok(7..=9)) | (Codec::Zstd, Ok(3..=4)) => Ok(Self::Best),
+            _ => {
+                let (name, range) = match codec {
+                    Codec::Zstd => ("zstd", "1 to 4"),
+                    Codec::Gzip | Codec::None => ("gzip", "0 to 9"),
+                };
+                Err(Error::invalid(format!(
+                    "{text:?} is no compression level of {name}: use `fast`, `default`, `best`, -1 or {range}"
+                )))
+            }
+        }
+    }
+
+    /// The level of libdeflate, 0 to 12. From 10 on it is three times slower, for 3 % of the size.
+    pub(super) fn libdeflate(self) -> i32 {
+        match self {
+            Self::Fast => 1,
+            Self::Default => 5,
+            Self::Best => 9,
+        }
+    }
+
+    /// The level of zstd, 1 to 22.
+    pub(super) fn zstd(self) -> i32 {
+        match self {
+            Self::Fast => 1,
+            Self::Default => 3,
+            Self::Best => 9,
+        }
+    }
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Best => "best",
+            Self::Default => "default",
+            Self::Fast => "fast",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(codec: Codec, texts: &[&str], level: Option<Level>) {
+        for text in texts {
+            assert_eq!(
+                Level::from_peer(codec, text).ok(),
+                level,
+                "{codec} {text:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_peers_levels_map_onto_ours() {
+        use Level::{Best, Default, Fast};
+        for codec in [Codec::Gzip, Codec::None] {
+            check(codec, &["0", "1", "fast", "fastest"], Some(Fast));
+            check(
+                codec,
+                &["-1", "2", "3", "4", "5", "6", "auto", "default"],
+                Some(Default),
+            );
+            check(codec, &["7", "8", "9", "best"], Some(Best));
+            check(codec, &["10", "-2", "", "six", "1.5", " 1", "999"], None);
+        }
+        check(Codec::Zstd, &["1", "fast", "fastest"], Some(Fast));
+        check(Codec::Zstd, &["-1", "2", "auto", "default"], Some(Default));
+        check(Codec::Zstd, &["3", "4", "best"], Some(Best));
+        check(Codec::Zstd, &["0", "5", "9", "-2", "", "Best"], None);
+    }
+
+    #[test]
+    fn a_refused_level_is_told_with_what_to_use_instead() {
+        let error = Level::from_peer(Codec::Zstd, "9").unwrap_err();
+        assert_eq!(error.kind(), crate::ErrorKind::InvalidInput);
+        insta::assert_snapshot!(error, @r#""9" is no compression level of zstd: use `fast`, `default`, `best`, -1 or 1 to 4"#);
+    }
+}
