@@ -3,10 +3,11 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
+use crate::check::{ImageParts, check_document, check_image};
 use crate::json::{Limits, Object, Value};
 use crate::{
-    Config, Descriptor, DiffId, Digest, HistoryEntry, LayerMetadata, Manifest, MediaType, Platform,
-    Raw,
+    Config, Descriptor, DiffId, Digest, Document, HistoryEntry, LayerMetadata, Manifest, MediaType,
+    Platform, Raw,
 };
 
 fn object(text: &str) -> Object {
@@ -706,5 +707,32 @@ proptest! {
         let base = Raw::<Config>::parse(&once).unwrap();
         let twice = assemble_config(Some(&base), None, &ConfigOptions::default(), &layers).unwrap();
         prop_assert_eq!(String::from_utf8(once).unwrap(), String::from_utf8(twice).unwrap());
+    }
+
+    #[test]
+    fn any_base_and_fragment_are_taken_or_refused(
+        base in r#"\{("(os|variant|config|history|created|rootfs)":("linux"|null|\[\]|\{\}|1|\{"(Env|Cmd|Labels|diff_ids)":(null|\["=a"\]|\{"x":"y"\})\}),){0,3}"architecture":"arm64"\}"#,
+        fragment in r#"\{("(os|variant|config|history|created|rootfs)":("linux"|null|\[\]|\{\}|1|\{"(Env|Cmd|Labels|diff_ids)":(null|\["=a"\]|\{"x":"y"\})\}),){0,3}"author":""\}"#,
+    ) {
+        let base = Raw::<Config>::parse(base.as_bytes()).ok();
+        let options = ImageOptions {
+            fragment: Some(fragment.into_bytes()),
+            ..ImageOptions::default()
+        };
+        let context = Base {
+            config: base.as_ref(),
+            manifest: None,
+        };
+        if let Ok(image) = assemble_image(&context, &[], &options) {
+            Raw::<Config>::parse(&image.config).unwrap();
+            let (document, mismatches) = check_document("image", &image.descriptor, &image.manifest);
+            prop_assert!(mismatches.is_empty());
+            let Some(Document::Manifest(manifest)) = document else {
+                panic!("it is a manifest");
+            };
+            let parts = ImageParts::new(&manifest).with_config(Some(&image.config));
+            let mismatches = check_image("image", &parts);
+            prop_assert!(mismatches.is_empty(), "{:?}", mismatches);
+        }
     }
 }

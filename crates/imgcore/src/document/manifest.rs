@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::raw::sealed;
 use super::{Shape, classify_members, malformed};
 use crate::json::{Fields, Object, Strictness};
-use crate::{Descriptor, Error, MediaType};
+use crate::{Descriptor, Error, ErrorKind, MediaType};
 
 /// What a manifest says ([OCI image-spec, manifest.md][spec], and Docker's schema 2, which has the same members).
 ///
@@ -28,6 +28,9 @@ pub struct Manifest {
 }
 
 impl Manifest {
+    /// How many layers a manifest may have. Runtimes stop at a few hundred; artifacts have been seen with thousands.
+    pub const MAX_LAYERS: usize = 10_000;
+
     /// Returns whether this is a container image rather than another artifact.
     pub fn is_image(&self) -> bool {
         self.config.media_type.is_image_config()
@@ -62,6 +65,16 @@ impl sealed::View for Manifest {
             annotations: fields.string_map("annotations")?,
         };
         fields.finish(Strictness::Lenient)?;
+        if manifest.layers.len() > Self::MAX_LAYERS {
+            return Err(Error::new(
+                ErrorKind::TooLarge,
+                format!(
+                    "manifest has {} layers, more than the {} that are taken",
+                    manifest.layers.len(),
+                    Self::MAX_LAYERS
+                ),
+            ));
+        }
         Ok(manifest)
     }
 

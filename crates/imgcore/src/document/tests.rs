@@ -170,6 +170,36 @@ fn a_document_beyond_the_limits_is_refused() {
 }
 
 #[test]
+fn a_manifest_of_too_many_layers_is_refused() {
+    let layer = descriptor("a/b");
+    let with = |count: usize| {
+        let layers = vec![layer.as_str(); count].join(",");
+        format!(r#"{{"config":{layer},"layers":[{layers}]}}"#)
+    };
+    Raw::<Manifest>::parse(with(Manifest::MAX_LAYERS).as_bytes()).unwrap();
+    let error = Raw::<Manifest>::parse(with(Manifest::MAX_LAYERS + 1).as_bytes()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TooLarge);
+    assert_eq!(
+        error.to_string(),
+        "manifest has 10001 layers, more than the 10000 that are taken"
+    );
+}
+
+#[test]
+fn many_annotations_do_not_keep_anybody_busy() {
+    let members = (0..200_000).map(|number| format!("\"{number}\":\"\""));
+    let annotations = members.collect::<Vec<_>>().join(",");
+    let text = format!(r#"{{"manifests":[],"annotations":{{{annotations}}}}}"#);
+    let started = std::time::Instant::now();
+    let index = Raw::<Index>::parse(text.as_bytes()).unwrap();
+    let mut copy = Descriptor::of(MediaType::OCI_EMPTY, b"{}");
+    copy.annotations.clone_from(&index.annotations);
+    assert_eq!(Descriptor::from_json(&copy.to_json()).unwrap(), copy);
+    // Quadratic work would take many minutes.
+    assert!(started.elapsed().as_secs() < 60);
+}
+
+#[test]
 fn the_kinds_are_not_read_as_each_other() {
     let error = Raw::<Index>::parse(manifest().as_bytes()).unwrap_err();
     assert_eq!(error.to_string(), "index is a manifest of one image");

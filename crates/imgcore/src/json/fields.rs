@@ -1,6 +1,6 @@
 //! Reading the members of an object as the fields of a type, with errors that name the place.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::{Object, Value, scan};
 use crate::{Error, ErrorKind};
@@ -244,20 +244,23 @@ impl Fields {
     /// When a member differs in case only from one that was asked for, which other readers would take for it; under
     /// [`Strictness::Strict`] also when there is a member that was not asked for.
     pub fn finish(self, strictness: Strictness) -> Result<(), Error> {
+        let known: HashMap<String, &str> = self
+            .known
+            .iter()
+            .map(|name| (scan::fold(name), name.as_str()))
+            .collect();
         for (name, _) in self.object.iter() {
-            if self.known.iter().any(|known| known == name) {
-                continue;
-            }
-            let folded = scan::fold(name);
-            if let Some(known) = self.known.iter().find(|known| scan::fold(known) == folded) {
-                let what = format!("has the member {name:?}, which must be spelled {known:?}");
-                return Err(malformed(&self.place, &what));
-            }
-            if strictness == Strictness::Strict {
-                return Err(malformed(
-                    &self.place,
-                    &format!("has the unknown member {name:?}"),
-                ));
+            match known.get(&scan::fold(name)) {
+                Some(known) if *known == name => {}
+                Some(known) => {
+                    let what = format!("has the member {name:?}, which must be spelled {known:?}");
+                    return Err(malformed(&self.place, &what));
+                }
+                None if strictness == Strictness::Strict => {
+                    let what = format!("has the unknown member {name:?}");
+                    return Err(malformed(&self.place, &what));
+                }
+                None => {}
             }
         }
         Ok(())

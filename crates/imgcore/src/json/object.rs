@@ -1,5 +1,6 @@
 //! Objects: members in their order, with the bytes that they had.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
 
@@ -114,18 +115,7 @@ impl Object {
             member.value = value;
             return;
         }
-        let lead = self.lead_like_the_last(key);
-        // The white space before the closing brace belongs behind the new member.
-        let trail = self
-            .members
-            .last_mut()
-            .map(|last| std::mem::take(&mut last.trail));
-        self.members.push(Member {
-            key: key.to_owned(),
-            lead,
-            value,
-            trail: trail.unwrap_or_default(),
-        });
+        self.push(key, value);
     }
 
     /// Removes a member and returns its value.
@@ -172,6 +162,22 @@ impl Object {
         Value::from_text(self.to_text()).to_indented()
     }
 
+    /// Adds a member that is not there yet.
+    fn push(&mut self, key: &str, value: Value) {
+        let lead = self.lead_like_the_last(key);
+        // The white space before the closing brace belongs behind the new member.
+        let trail = match self.members.last_mut() {
+            Some(last) => std::mem::take(&mut last.trail),
+            None => std::mem::take(&mut self.inside),
+        };
+        self.members.push(Member {
+            key: key.to_owned(),
+            lead,
+            value,
+            trail,
+        });
+    }
+
     pub(super) fn to_text(&self) -> String {
         let mut out = String::from("{");
         for (index, member) in self.members.iter().enumerate() {
@@ -212,11 +218,17 @@ impl fmt::Debug for Object {
 }
 
 impl<'k, V: Into<Value>> FromIterator<(&'k str, V)> for Object {
-    /// Collects members in the order of the iterator; the last of equal names wins.
+    /// Collects members in the order of the iterator; of equal names the first gives the place, the last the value.
     fn from_iter<I: IntoIterator<Item = (&'k str, V)>>(members: I) -> Self {
         let mut object = Self::new();
+        // A map may have very many members, and `set` looks at all of them.
+        let mut positions = HashMap::new();
         for (key, value) in members {
-            object.set(key, value);
+            let position = *positions.entry(key).or_insert(object.members.len());
+            match object.members.get_mut(position) {
+                Some(member) => member.value = value.into(),
+                None => object.push(key, value.into()),
+            }
         }
         object
     }
