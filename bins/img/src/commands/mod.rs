@@ -8,7 +8,10 @@ mod description;
 mod docker_save;
 mod expand_template;
 mod hash;
+mod index;
+mod inputs;
 mod man;
+mod manifest;
 mod mtree;
 mod oci_layout;
 mod oci_layout_inputs;
@@ -19,6 +22,8 @@ use crate::cli::{Group, Subcommand};
 /// Every subcommand, in the order of the help.
 pub(crate) const TABLE: &[Subcommand] = &[
     Subcommand::for_builds::<mtree::Arguments>("mtree", Group::Layers, 2).with_worker(),
+    Subcommand::for_builds::<manifest::Arguments>("manifest", Group::Documents, 1).with_worker(),
+    Subcommand::for_builds::<index::Arguments>("index", Group::Documents, 1).with_worker(),
     Subcommand::for_builds::<expand_template::Arguments>("expand-template", Group::Documents, 2)
         .with_worker(),
     Subcommand::for_builds::<hash::Arguments>("hash", Group::Layers, 1)
