@@ -9,6 +9,7 @@ mod context;
 mod kvfile;
 mod output;
 mod report;
+mod subject;
 mod sys;
 mod template;
 mod worker;

@@ -5,16 +5,20 @@
 
 mod completions;
 mod description;
+mod diff;
 mod docker_save;
 mod expand_template;
 mod hash;
 mod index;
 mod inputs;
+mod inspect;
+mod ls;
 mod man;
 mod manifest;
 mod mtree;
 mod oci_layout;
 mod oci_layout_inputs;
+mod oci_layout_metadata;
 mod sparse_oci_layout;
 
 use crate::cli::{Group, Subcommand};
@@ -34,6 +38,15 @@ pub(crate) const TABLE: &[Subcommand] = &[
         .with_worker(),
     Subcommand::for_builds::<docker_save::Arguments>("docker-save", Group::Layouts, 2)
         .with_worker(),
+    Subcommand::for_builds::<oci_layout_metadata::Arguments>(
+        "oci-layout-metadata",
+        Group::Layouts,
+        2,
+    )
+    .with_worker(),
+    Subcommand::for_people::<inspect::Arguments>("inspect", Group::Inspect),
+    Subcommand::for_people::<ls::Arguments>("ls", Group::Inspect),
+    Subcommand::for_people::<diff::Arguments>("diff", Group::Inspect),
     Subcommand::for_people::<completions::Arguments>("completions", Group::Shell),
     Subcommand::for_people::<man::Arguments>("man", Group::Shell),
 ];

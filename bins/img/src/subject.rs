@@ -1,0 +1,257 @@
+//! What a person points at: an image in a layout or an archive, or a single layer.
+
+use std::io::{BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+use imgcore::document::{Config, Manifest, Raw};
+use imgcore::{Descriptor, Platform};
+use imglayer::filesystem::{Contents, Entry, FileSystem, entries_of};
+use imgstore::archive::Image as ImageFile;
+use imgstore::blocking::block_on;
+use imgstore::{LocalSourceExt as _, Selector, walk};
+
+use crate::context::Context;
+use crate::report::{Explain as _, Failure};
+
+/// A layout or archive, and which of its images are meant.
+#[derive(Debug)]
+pub(crate) struct Images {
+    file: ImageFile,
+    /// The entries of the index that were asked for.
+    pub(crate) roots: Vec<Descriptor>,
+}
+
+/// One image: its documents, and the store with its layers.
+#[derive(Debug)]
+pub(crate) struct Image {
+    file: ImageFile,
+    pub(crate) descriptor: Descriptor,
+    pub(crate) manifest: Raw<Manifest>,
+    /// `None` for an artifact that is no image.
+    pub(crate) config: Option<Raw<Config>>,
+}
+
+/// What a path names.
+#[derive(Debug)]
+pub(crate) enum Subject {
+    Images(Box<Images>),
+    Layer(PathBuf),
+}
+
+impl Subject {
+    /// Opens what `text` names: a layout directory, an archive or a layer; of several images in one place, `PATH:NAME` or
+    /// `PATH@DIGEST` is one.
+    ///
+    /// # Errors
+    ///
+    /// Fails if there is nothing, or nothing that is understood.
+    pub(crate) fn open(context: &Context, text: &str) -> Result<Self, Failure> {
+        let (path, selector) = split(context, text);
+        if fs::metadata(&path).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
+            return Err(Failure::new(format!(
+                "{text}: there is no such file or directory"
+            )));
+        }
+        let file = match ImageFile::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == imgstore::ErrorKind::Malformed && is_layer(&path) => {
+                return Ok(Self::Layer(path));
+            }
+            Err(error) if error.kind() == imgstore::ErrorKind::Malformed => {
+                let message = format!("{} is neither an image nor a layer", path.display());
+                return Err(Failure::new(message).because(error));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let roots = file
+            .index()
+            .select(&selector)
+            .explain(|| path.display().to_string())?;
+        Ok(Self::Images(Box::new(Images { file, roots })))
+    }
+
+    /// Returns the layers that one image has, or the one that was named.
+    ///
+    /// # Errors
+    ///
+    /// Fails if several images are meant and the platform does not decide.
+    pub(crate) fn layers(&self, platform: Option<&Platform>) -> Result<Layers, Failure> {
+        match self {
+            Self::Images(images) => Ok(Layers::Image(Box::new(images.only(platform)?))),
+            Self::Layer(path) => Ok(Layers::File(path.clone())),
+        }
+    }
+}
+
+impl Images {
+    /// Reads every image, in the order of the indexes.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a document is missing or broken.
+    pub(crate) fn all(&self) -> Result<Vec<Image>, Failure> {
+        let contents = block_on(walk::Contents::read(&self.file, &self.roots))?;
+        let images = contents.manifests.into_iter();
+        images
+            .map(|(descriptor, manifest)| self.image(descriptor, manifest))
+            .collect()
+    }
+
+    /// Reads the image for a platform, or the only one.
+    ///
+    /// # Errors
+    ///
+    /// Fails if there is none, or several and no platform to choose by.
+    pub(crate) fn only(&self, platform: Option<&Platform>) -> Result<Image, Failure> {
+        let descriptor =
+            block_on(walk::find_image(&self.file, &self.roots, platform)).map_err(|error| {
+                let is_ambiguous = error.kind() == imgstore::ErrorKind::InvalidInput;
+                let failure = Failure::from(error);
+                if is_ambiguous {
+                    failure.hint("choose with --platform, like --platform linux/amd64")
+                } else {
+                    failure
+                }
+            })?;
+        let bytes = self
+            .file
+            .read_all_blocking(&descriptor, imgstore::MAX_DOCUMENT)?;
+        let manifest = Raw::parse(&bytes)?;
+        self.image(descriptor, manifest)
+    }
+
+    fn image(&self, descriptor: Descriptor, manifest: Raw<Manifest>) -> Result<Image, Failure> {
+        let config = if manifest.is_image() {
+            Some(block_on(walk::config(&self.file, &manifest))?)
+        } else {
+            None
+        };
+        Ok(Image {
+            file: self.file.clone(),
+            descriptor,
+            manifest,
+            config,
+        })
+    }
+}
+
+impl Image {
+    /// Returns the platform as the index says it, or else the config.
+    pub(crate) fn platform(&self) -> Option<&Platform> {
+        let of_config = self.config.as_ref().map(|config| config.platform());
+        self.descriptor.platform.as_ref().or(of_config)
+    }
+}
+
+/// The layers of an image, lowest first, or one layer by itself.
+#[derive(Debug)]
+pub(crate) enum Layers {
+    File(PathBuf),
+    Image(Box<Image>),
+}
+
+impl Layers {
+    /// Reads the entries of every layer.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a layer is missing or broken.
+    pub(crate) fn entries(&self, contents: Contents) -> Result<Vec<Vec<Entry>>, Failure> {
+        match self {
+            Self::File(path) => {
+                let file = fs::File::open(path)?;
+                Ok(vec![
+                    read(file, contents).explain(|| path.display().to_string())?,
+                ])
+            }
+            Self::Image(image) => {
+                let layers = image.manifest.layers.iter();
+                layers
+                    .map(|layer| image_layer(image, layer, contents))
+                    .collect()
+            }
+        }
+    }
+
+    /// Reads the entries of every layer that is a tar, and passes over other blobs.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a layer is missing or broken.
+    pub(crate) fn tar_entries(&self, contents: Contents) -> Result<Vec<Vec<Entry>>, Failure> {
+        let Self::Image(image) = self else {
+            return self.entries(contents);
+        };
+        let layers = image
+            .manifest
+            .layers
+            .iter()
+            .filter(|layer| layer.media_type.is_layer());
+        layers
+            .map(|layer| image_layer(image, layer, contents))
+            .collect()
+    }
+
+    /// Puts all layers on top of each other.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a layer is missing or broken.
+    pub(crate) fn files(&self, contents: Contents) -> Result<FileSystem, Failure> {
+        let mut files = FileSystem::default();
+        for layer in self.entries(contents)? {
+            files.apply(layer)?;
+        }
+        Ok(files)
+    }
+}
+
+fn image_layer(
+    image: &Image,
+    layer: &Descriptor,
+    contents: Contents,
+) -> Result<Vec<Entry>, Failure> {
+    let reader = image.file.open_blocking(layer).map_err(|error| {
+        let is_missing = error.kind() == imgstore::ErrorKind::NotFound;
+        let failure = Failure::from(error);
+        if is_missing {
+            failure.hint("the image is here without its layers")
+        } else {
+            failure
+        }
+    })?;
+    read(reader, contents).explain(|| format!("layer {}", layer.digest))
+}
+
+fn read(input: impl Read, contents: Contents) -> Result<Vec<Entry>, imglayer::Error> {
+    entries_of(BufReader::with_capacity(1 << 17, input), contents)
+}
+
+/// Cuts `PATH:NAME` or `PATH@DIGEST`, unless there is a file of the whole name.
+fn split(context: &Context, text: &str) -> (PathBuf, Selector) {
+    let whole = context.path(text);
+    if fs::symlink_metadata(&whole).is_ok() {
+        return (whole, Selector::Only);
+    }
+    let cuts = [text.split_once('@'), text.rsplit_once(':')];
+    for (path, name) in cuts.into_iter().flatten() {
+        let path = context.path(path);
+        if !name.is_empty() && fs::symlink_metadata(&path).is_ok() {
+            return (path, Selector::parse(name));
+        }
+    }
+    // There is nothing: let the one who opens it say so.
+    (whole, Selector::Only)
+}
+
+/// Tells whether a file starts like a layer: with a tar header, or compressed.
+fn is_layer(path: &Path) -> bool {
+    let Ok(file) = fs::File::open(path) else {
+        return false;
+    };
+    let Ok(decoder) = imgtar::Decoder::new(file, imgtar::DecodeLimits::default()) else {
+        return false;
+    };
+    imgtar::Reader::new(decoder).next_entry().is_ok()
+}
