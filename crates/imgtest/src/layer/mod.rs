@@ -2,10 +2,10 @@
 //!
 //! 1. Names are relative, `/`-separated, without `.` and `..`; only directories end with a slash.
 //! 2. No name appears twice, a directory precedes its children, and nothing else has children.
-//! 3. A hard link's target stands earlier, is a regular file with the same mode, owner and xattrs;
-//!    the link's size is 0.
-//! 4. No two non-empty files are the same in content, mode, owner and xattrs (unless
-//!    de-duplication is off).
+//! 3. A hard link's target stands earlier, is a regular file with the same mode, owner, time and
+//!    PAX records (xattrs are among them); the link's size is 0.
+//! 4. No two non-empty files are the same in content and in all of that (unless de-duplication is
+//!    off).
 //! 5. The archive ends with two zero blocks and nothing behind them; all padding is zero.
 //!
 //! Checksums are the reader's part, which refuses wrong ones.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use imgcore::Digest;
-use imgtar::{EntryKind, Header};
+use imgtar::{EntryKind, Header, Timestamp};
 
 use super::Rules;
 
@@ -23,7 +23,7 @@ struct Known {
     attributes: Attributes,
 }
 
-/// What a hard link shares with its target.
+/// What a hard link shares with its target: everything that a file has once, whatever its names.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Attributes {
     mode: u32,
@@ -31,7 +31,8 @@ struct Attributes {
     gid: u64,
     user_name: Vec<u8>,
     group_name: Vec<u8>,
-    xattrs: BTreeMap<String, Vec<u8>>,
+    mtime: Timestamp,
+    pax: BTreeMap<String, Vec<u8>>,
 }
 
 impl Names {
@@ -119,19 +120,14 @@ impl Names {
 
 impl Attributes {
     fn of(header: &Header) -> Self {
-        let xattrs = header
-            .pax
-            .iter()
-            .filter(|(key, _)| key.starts_with("SCHILY.xattr."));
         Self {
             mode: header.mode,
             uid: header.uid,
             gid: header.gid,
             user_name: header.user_name.clone(),
             group_name: header.group_name.clone(),
-            xattrs: xattrs
-                .map(|(key, value)| (key.clone(), value.clone()))
-                .collect(),
+            mtime: header.mtime,
+            pax: header.pax.clone(),
         }
     }
 }

@@ -1,0 +1,284 @@
+//! From a plan to the bytes of a layer.
+
+mod duplicates;
+
+use std::collections::HashMap;
+use std::io::Write;
+
+use imgcore::{LayerMetadata, MediaType};
+use imgtar::{Codec, END_OF_ARCHIVE, EntryKind, Header, padding};
+use sha2::{Digest, Sha256};
+
+use crate::encode::{BlobWriter, EncodeOptions, EncoderIdentity};
+use crate::path::LayerPath;
+use crate::plan::{Body, FileBody, Group, Plan, Record};
+use crate::source::ContentReader;
+use crate::{Error, ErrorKind};
+
+use duplicates::{Duplicates, Judgement};
+
+/// Content of this many bytes or more starts a block of its own, and ends one.
+///
+/// So an unchanged large file gives the same blocks wherever it stands in a layer. The number is
+/// part of the cut rule, and the cut rule of the encoder's identity.
+const OWN_BLOCKS: u64 = 128 << 10;
+
+/// Writes the layer that a plan describes.
+///
+/// Contents are read once, straight into the blocks that are compressed; the exception are large
+/// files that begin like another of their size and turn out to be different, which are read twice.
+/// Memory does not grow with what is in the files.
+///
+/// # Examples
+///
+/// ```
+/// use imglayer::{EncodeOptions, LayerPath, PlanBuilder, PlanOptions, write_layer};
+///
+/// let mut builder = PlanBuilder::new(PlanOptions::default());
+/// builder.bytes(LayerPath::parse("etc/motd")?, "welcome\n")?;
+/// let (written, blob) = write_layer(&builder.finish()?, &EncodeOptions::default(), Vec::new())?;
+/// assert_eq!(written.metadata.size, blob.len() as u64);
+/// # Ok::<(), imglayer::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// * [`Changed`](ErrorKind::Changed) if a file is not what it was when it was planned;
+/// * [`NotFound`](ErrorKind::NotFound), [`Io`](ErrorKind::Io) if one cannot be read, or the output
+///   not be written;
+/// * [`InvalidInput`](ErrorKind::InvalidInput) if an entry has values that no tar header can hold,
+///   and for options that no encoder can have.
+///
+/// What was written to `out` until then is no layer.
+///
+/// # Determinism
+///
+/// The bytes depend on the plan's names, metadata and contents, and on the
+/// [identity](Written::encoder) of the encoder. They do not depend on where the inputs were, on the
+/// order in which they were added, or on the number of threads.
+pub fn write_layer<W: Write + Send>(
+    plan: &Plan,
+    options: &EncodeOptions,
+    out: W,
+) -> Result<(Written, W), Error> {
+    let mut writer = LayerWriter {
+        plan,
+        blob: BlobWriter::new(out, options)?,
+        blocks: Vec::new(),
+        counts: Counts::default(),
+        duplicates: Duplicates::new(plan),
+        groups: HashMap::new(),
+    };
+    for number in &plan.order {
+        writer.write_entry(*number)?;
+    }
+    writer.blob.write_all(&END_OF_ARCHIVE)?;
+    let (blob, out) = writer.blob.finish()?;
+    let media_type = match options.codec {
+        Codec::Gzip => MediaType::OCI_LAYER_GZIP,
+        Codec::None => MediaType::OCI_LAYER_TAR,
+        Codec::Zstd => MediaType::OCI_LAYER_ZSTD,
+    };
+    let written = Written {
+        metadata: LayerMetadata::new(Some(blob.diff_id), media_type, blob.digest, blob.size),
+        uncompressed_size: blob.uncompressed_size,
+        encoder: EncoderIdentity::of(options)?,
+        counts: writer.counts,
+    };
+    Ok((written, out))
+}
+
+/// What is known of a layer once it is written.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Written {
+    /// What images need to know of the layer: digests, size and media type.
+    pub metadata: LayerMetadata,
+    /// The size of the layer's tar archive in bytes.
+    pub uncompressed_size: u64,
+    /// What made the bytes: the same plan and another identity may give other bytes.
+    pub encoder: EncoderIdentity,
+    /// What was in the layer and how often it was read.
+    pub counts: Counts,
+}
+
+/// What was written into a layer, and read for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counts {
+    /// Entries of any kind.
+    pub entries: u64,
+    /// Regular files that carry content, which may be empty.
+    pub files: u64,
+    /// Hard links, by intent or because of equal content.
+    pub linked: u64,
+    /// Files whose content was read once, into the layer or to find that it is there already.
+    pub files_read_once: u64,
+    /// Files whose content was read twice: once to compare it.
+    pub files_read_twice: u64,
+    /// Bytes of content that were read.
+    pub bytes_read: u64,
+}
+
+struct LayerWriter<'p, W: Write + Send> {
+    plan: &'p Plan,
+    blob: BlobWriter<W>,
+    /// The blocks of a header; kept for its memory.
+    blocks: Vec<u8>,
+    counts: Counts,
+    duplicates: Duplicates,
+    /// Where the content of files with several names is.
+    groups: HashMap<Group, &'p LayerPath>,
+}
+
+impl<'p, W: Write + Send> LayerWriter<'p, W> {
+    fn write_entry(&mut self, number: u32) -> Result<(), Error> {
+        let plan = self.plan;
+        let record = &plan.records[number as usize];
+        self.counts.entries += 1;
+        let path = record.path.as_bytes();
+        let header = match &record.body {
+            Body::File(file) => return self.write_file(number, record, file),
+            Body::Directory => Header::directory(path),
+            Body::Symlink(target) => Header::symlink(path, &**target),
+            Body::Special { kind, device } => {
+                let mut header = Header::new(*kind, path, 0);
+                header.device = *device;
+                header
+            }
+            Body::HardLink(_) => {
+                let message = format!("hard link {} has no file in the plan", record.path);
+                return Err(Error::new(ErrorKind::Bug, message));
+            }
+        };
+        self.write_header(record, header)
+    }
+
+    fn write_file(
+        &mut self,
+        number: u32,
+        record: &'p Record,
+        file: &'p FileBody,
+    ) -> Result<(), Error> {
+        let known = file
+            .group
+            .and_then(|group| self.groups.get(&group).copied());
+        if let Some(target) = known {
+            return self.write_hard_link(record, target);
+        }
+        let carrier = self.write_content(number, record, file)?;
+        if let Some(group) = file.group {
+            self.groups.insert(group, carrier);
+        }
+        Ok(())
+    }
+
+    /// Writes a file, or a hard link to an equal one. Returns the name that carries the content.
+    fn write_content(
+        &mut self,
+        number: u32,
+        record: &'p Record,
+        file: &'p FileBody,
+    ) -> Result<&'p LayerPath, Error> {
+        let plan = self.plan;
+        let mut reader = ContentReader::open(&plan.sources, &record.path, &file.source, file.size)?;
+        if !self.duplicates.may_have_equal(record.metadata, file.size) {
+            self.counts.files_read_once += u64::from(file.size > 0);
+            self.start_file(record, file.size)?;
+            self.copy(&mut reader, None)?;
+            self.end_file(file.size)?;
+            reader.finish()?;
+            return Ok(&record.path);
+        }
+        let judgement = self.duplicates.judge(record.metadata, &mut reader)?;
+        self.counts.bytes_read += file.size - reader.remaining();
+        match judgement {
+            Judgement::Equal(target) => {
+                self.counts.files_read_once += 1;
+                reader.finish()?;
+                let target = &plan.records[target as usize].path;
+                self.write_hard_link(record, target)?;
+                return Ok(target);
+            }
+            Judgement::Started(mut hasher) => {
+                self.counts.files_read_once += 1;
+                self.start_file(record, file.size)?;
+                self.blob.write_all(self.duplicates.start())?;
+                self.copy(&mut reader, Some(&mut hasher))?;
+                self.duplicates.remember(record.metadata, hasher, number);
+            }
+            Judgement::Different(hasher) => {
+                self.counts.files_read_twice += 1;
+                reader.rewind()?;
+                self.start_file(record, file.size)?;
+                self.copy(&mut reader, None)?;
+                self.duplicates.remember(record.metadata, hasher, number);
+            }
+        }
+        self.end_file(file.size)?;
+        reader.finish()?;
+        Ok(&record.path)
+    }
+
+    fn start_file(&mut self, record: &Record, size: u64) -> Result<(), Error> {
+        self.counts.files += 1;
+        self.write_header(record, Header::file(record.path.as_bytes(), size))?;
+        if size >= OWN_BLOCKS {
+            self.blob.cut()?;
+        }
+        Ok(())
+    }
+
+    fn end_file(&mut self, size: u64) -> Result<(), Error> {
+        self.blob.write_all(&END_OF_ARCHIVE[..padding(size)])?;
+        if size >= OWN_BLOCKS {
+            self.blob.cut()?;
+        }
+        Ok(())
+    }
+
+    /// Reads what is left of a content straight into the blocks that are compressed.
+    fn copy(
+        &mut self,
+        reader: &mut ContentReader<'_>,
+        mut hasher: Option<&mut Sha256>,
+    ) -> Result<(), Error> {
+        while reader.remaining() > 0 {
+            let space = self.blob.spare()?;
+            let read = reader.fill(space)?;
+            if let Some(hasher) = &mut hasher {
+                hasher.update(&space[..read]);
+            }
+            self.blob.advance(read);
+            self.counts.bytes_read += read as u64;
+        }
+        Ok(())
+    }
+
+    fn write_hard_link(&mut self, record: &Record, target: &LayerPath) -> Result<(), Error> {
+        self.counts.linked += 1;
+        let header = Header::hard_link(record.path.as_bytes(), target.as_bytes());
+        self.write_header(record, header)
+    }
+
+    /// Writes a header with the metadata of its record.
+    fn write_header(&mut self, record: &Record, mut header: Header) -> Result<(), Error> {
+        let metadata = &self.plan.metadata[record.metadata as usize];
+        header.mode = metadata.mode;
+        header.uid = metadata.uid;
+        header.gid = metadata.gid;
+        header.user_name.clone_from(&metadata.user_name);
+        header.group_name.clone_from(&metadata.group_name);
+        header.mtime = metadata.mtime;
+        header.pax.clone_from(&metadata.pax);
+        self.blocks.clear();
+        header.encode(&mut self.blocks).map_err(|error| {
+            let what = match header.kind {
+                EntryKind::Directory => "directory",
+                _ => "entry",
+            };
+            Error::invalid(format!("{what} {}", record.path)).with_source(error)
+        })?;
+        self.blob.write_all(&self.blocks)
+    }
+}

@@ -1,0 +1,106 @@
+//! Bytes that must not change unnoticed.
+
+use std::fmt::Write as _;
+
+use imglayer::{
+    Codec, EncodeOptions, Error, GzipMembers, Level, MetadataPatch, Plan, PlanBuilder, PlanOptions,
+    Timestamp, write_layer,
+};
+
+use crate::support::path;
+
+/// Bytes that do not compress well and are the same everywhere.
+fn noise(size: usize) -> Vec<u8> {
+    let mut state: u32 = 1;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 26) as u8
+    };
+    (0..size).map(|_| next()).collect()
+}
+
+/// Every kind of entry, and content on both sides of every limit of the cut rule.
+fn plan() -> Result<Plan, Error> {
+    let mut patch = MetadataPatch::default();
+    patch.uid = Some(1000);
+    patch.user_name = Some(b"user".to_vec());
+    patch.mtime = Some(Timestamp {
+        secs: 1_700_000_000,
+        nanos: 5,
+    });
+    patch.xattrs.insert("user.note".into(), b"\0\xff".to_vec());
+    let mut builder = PlanBuilder::new(PlanOptions::default());
+    builder
+        .bytes(path("a/small"), "small")?
+        .bytes(path("a/same"), "small")?
+        .bytes(path("b/nearly"), noise((128 << 10) - 1))?
+        .bytes(path("b/own"), noise(128 << 10))?
+        .bytes(path("c/large"), noise(5 << 19))?
+        .bytes(path("d/zeros"), vec![0; 3 << 20])?
+        .empty_file(path("e/empty"))?
+        .directory(path("e/directory"))?
+        .symlink(path("e/link"), "../a/small")?
+        .hard_link(path("e/hard"), path("c/large"))?
+        .bytes(path(&["long-name"; 30].join("/")), "long")?
+        .bytes(path("e/ünïcode"), "name")?
+        .whiteout(&path("f/gone"))?
+        .opaque(&path("g"))?
+        .metadata(path("a/same"), patch)?;
+    builder.finish()
+}
+
+#[test]
+fn a_plan_gives_the_bytes_that_it_always_gave() -> Result<(), Error> {
+    let plan = plan()?;
+    let mut golden = String::new();
+    let levels = [Level::Fast, Level::Default, Level::Best];
+    let mut encodings = vec![EncodeOptions::new(Codec::None, Level::Default)];
+    encodings.extend(levels.map(|level| EncodeOptions::new(Codec::Gzip, level)));
+    encodings.extend(levels.map(|level| EncodeOptions::new(Codec::Zstd, level)));
+    let mut multi = EncodeOptions::new(Codec::Gzip, Level::Default);
+    multi.gzip_members = GzipMembers::Multi;
+    encodings.push(multi);
+    for options in encodings {
+        let (written, _) = write_layer(&plan, &options, std::io::sink())?;
+        writeln!(golden, "{}", written.encoder).unwrap();
+        writeln!(
+            golden,
+            "  {} {}",
+            written.metadata.digest, written.metadata.size
+        )
+        .unwrap();
+    }
+    insta::assert_snapshot!(golden, @r"
+    none
+      sha256:a05943820b1e9793cbb49ece0dedbca5fe26d5ea9b4ad6da411342da6d72e0c2 6042624
+    gzip libdeflate level=1 members=single block=1048576 cut=1 vector=sha256:645b353409866035c943e6ac934e006ea296e8132dc3212b7cbba7d1528c4b34
+      sha256:eeae7755246ad5a2d66ae4dc84b8ed7dc3c975b4c73907e1065c2ef35a3b9702 2173096
+    gzip libdeflate level=5 members=single block=1048576 cut=1 vector=sha256:a01f55af69d18bbfa84808a3fd3525faa3a8e0125cc081a1ba3fc96b7df93142
+      sha256:2a1332e0d077241afe68171f596f483b300f1e2db49a91e62ef25b1732670382 2171889
+    gzip libdeflate level=9 members=single block=1048576 cut=1 vector=sha256:92c64a431c8c10ef3fcb845be314769dffdb13428f28e5bedb8713c33eb9a98e
+      sha256:e08c2c2551c851b9b8b004226b7c17c9c1c59503c41f8c1decaea74176a6daa7 2171848
+    zstd zstd=10507 level=1 window=20 block=1048576 cut=1 vector=sha256:6792b36aa73cc95cef7d425233c084dbcd5fce79708e7a789be865d29872b895
+      sha256:77d75df5760b9d21d0e64a4fa39fcd76f3a09c76e993b0783e8219543b2d33f7 2164845
+    zstd zstd=10507 level=3 window=20 block=1048576 cut=1 vector=sha256:40fc976078384c7a25c090acfa29a259e9b56d89a7732f83969646d1238bee17
+      sha256:ec8cb0f85963f7754acbb70d34db7cce8d3e653db28a5a8c89bb28e63c3eca75 2164781
+    zstd zstd=10507 level=9 window=20 block=1048576 cut=1 vector=sha256:46d5a147c9aa69e0b26cc37d4b471056d69b4ba7be22b2c67f1515bb5b02c168
+      sha256:ba1c2596ea45b264babd51327419d76500ee532cabc7ba83d3081f076a1c0a86 2164718
+    gzip libdeflate level=5 members=multi block=1048576 cut=1 vector=sha256:aaba368d5c41ac18928777fb3be39406bae2f04b179d57527cf417b476ed78ca
+      sha256:999fd5a7cce02a06ef60a76c101b320edb29200f2f99566fd2d6f54e6b4d07de 2172019
+    ");
+    Ok(())
+}
+
+#[test]
+fn the_uncompressed_bytes_are_the_same_under_every_encoder() -> Result<(), Error> {
+    let plan = plan()?;
+    for codec in [Codec::None, Codec::Gzip, Codec::Zstd] {
+        let options = EncodeOptions::new(codec, Level::Fast);
+        let (written, _) = write_layer(&plan, &options, std::io::sink())?;
+        let diff_id = written.metadata.diff_id.unwrap();
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(diff_id, @"sha256:a05943820b1e9793cbb49ece0dedbca5fe26d5ea9b4ad6da411342da6d72e0c2");
+        }
+    }
+    Ok(())
+}
