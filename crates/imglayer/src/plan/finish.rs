@@ -136,14 +136,16 @@ impl PlanBuilder {
         for link in links {
             let target = self.hard_link_target(order, link)?;
             let fresh = self.new_group();
-            let Body::File(file) = &mut self.records[target as usize].body else {
+            let target = &mut self.records[target as usize];
+            let Body::File(file) = &mut target.body else {
                 continue;
             };
             file.group.get_or_insert(fresh);
-            let body = Body::File(file.clone());
-            let metadata = self.record(target).metadata;
+            let mut file = file.clone();
+            file.source = file.source.apart_from(&target.path);
+            let metadata = target.metadata;
             let record = &mut self.records[link as usize];
-            record.body = body;
+            record.body = Body::File(file);
             record.metadata = metadata;
         }
         Ok(())

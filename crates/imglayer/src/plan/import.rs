@@ -49,11 +49,11 @@ impl PlanBuilder {
         let name = host.display().to_string();
         let unreadable = |error| Error::io(format!("archive {name}"), error);
         let file = fs_err::File::open(host).map_err(unreadable)?;
-        let again = file.file().try_clone().map_err(unreadable)?;
+        let again = file.try_clone().map_err(unreadable)?;
         let decoder = Decoder::new(file, DecodeLimits::default())
             .map_err(|error| of_archive(&name, error))?;
         let store = match decoder.codec() {
-            Codec::None => Store::Archive(Spool::of_archive(again, name.clone())),
+            Codec::None => Store::Archive(Spool::of_archive(again).map_err(unreadable)?),
             Codec::Gzip | Codec::Zstd => self.spool(&name)?,
         };
         self.import(&name, decoder, store, options)
@@ -206,7 +206,13 @@ impl Import<'_> {
             return Ok(());
         }
         let hidden = &path.file_name()[WHITEOUT_PREFIX.len()..];
-        let hidden = directory.child(hidden).map_err(|error| error.at(path))?;
+        if hidden.is_empty() || hidden.starts_with(WHITEOUT_PREFIX) {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                format!("{path} is no whiteout that layers can have"),
+            ));
+        }
+        let hidden = directory.child(hidden)?;
         self.builder.whiteout(&hidden)?;
         Ok(())
     }

@@ -5,8 +5,6 @@ mod finish;
 mod import;
 mod intern;
 mod options;
-#[cfg(test)]
-mod tests;
 mod tree;
 mod warning;
 
@@ -45,6 +43,11 @@ impl Plan {
     pub fn entries(&self) -> impl ExactSizeIterator<Item = PlannedEntry<'_>> {
         self.records_in_order()
             .map(|record| PlannedEntry { plan: self, record })
+    }
+
+    /// Returns whether equal files become hard links when the plan is written.
+    pub fn hardlinks(&self) -> Hardlinks {
+        self.hardlinks
     }
 
     /// Returns what happened on the way that a person should know.

@@ -30,6 +30,14 @@ impl DiskFile {
             None => directory.join(sys::name(entry.file_name()).unwrap_or_default()),
         }
     }
+
+    /// Returns the same file for another entry than `entry`, which it was planned for.
+    pub(crate) fn apart_from(mut self, entry: &LayerPath) -> Self {
+        if self.name.is_none() {
+            self.name = sys::name(entry.file_name()).map(OsString::into_boxed_os_str);
+        }
+        self
+    }
 }
 
 /// What tells that a file was written to: when it was, in nanoseconds since the epoch.

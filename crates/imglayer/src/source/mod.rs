@@ -8,6 +8,8 @@ use std::fmt;
 use std::io::{self, Read};
 use std::sync::Arc;
 
+use crate::path::LayerPath;
+
 pub(crate) use disk::{Directories, DiskFile, Stamp, read_link, sorted_names, stat};
 pub(crate) use reader::ContentReader;
 pub(crate) use spool::{Spool, SpoolWriter};
@@ -67,6 +69,14 @@ pub(crate) enum Source {
 }
 
 impl Source {
+    /// Returns the same source for another entry than `entry`, which it was planned for.
+    pub(crate) fn apart_from(self, entry: &LayerPath) -> Self {
+        match self {
+            Self::Disk(file) => Self::Disk(file.apart_from(entry)),
+            other => other,
+        }
+    }
+
     /// Returns whether two sources are surely the same file.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         match (self, other) {

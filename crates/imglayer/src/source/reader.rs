@@ -117,27 +117,44 @@ impl<'a> ContentReader<'a> {
     }
 
     fn check_unchanged(&self) -> Result<(), Error> {
-        let Inner::Disk { file, stamp, .. } = &self.inner else {
-            return Ok(());
-        };
-        let metadata = file
-            .metadata()
-            .map_err(|error| unreadable(self.entry, error))?;
-        if metadata.len() != self.size {
-            let size = metadata.len();
-            return Err(self.changed(&format!("it has {size} bytes instead of {}", self.size)));
+        match &self.inner {
+            Inner::Bytes(_) | Inner::Custom(..) => Ok(()),
+            Inner::Disk { file, stamp, .. } => {
+                let metadata = file
+                    .metadata()
+                    .map_err(|error| unreadable(self.entry, error))?;
+                if metadata.len() != self.size {
+                    let size = metadata.len();
+                    let how = format!("it has {size} bytes instead of {}", self.size);
+                    return Err(self.changed(&how));
+                }
+                if Stamp::of(&metadata) != *stamp {
+                    return Err(self.changed("it was written to"));
+                }
+                Ok(())
+            }
+            Inner::Spool { spool, .. } => {
+                match spool
+                    .changed()
+                    .map_err(|error| unreadable(self.entry, error))?
+                {
+                    None => Ok(()),
+                    Some(archive) => Err(Error::new(
+                        ErrorKind::Changed,
+                        format!(
+                            "archive {} changed while the layer was made",
+                            archive.display()
+                        ),
+                    )),
+                }
+            }
         }
-        if Stamp::of(&metadata) != *stamp {
-            return Err(self.changed("it was written to"));
-        }
-        Ok(())
     }
 
     fn changed(&self, how: &str) -> Error {
         let what = match &self.inner {
             Inner::Disk { path, .. } => format!("file {}", path.display()),
-            Inner::Spool { spool, .. } => format!("archive {}", spool.name()),
-            Inner::Bytes(_) | Inner::Custom(..) => "content".to_owned(),
+            Inner::Bytes(_) | Inner::Custom(..) | Inner::Spool { .. } => "content".to_owned(),
         };
         Error::new(
             ErrorKind::Changed,

@@ -2,32 +2,57 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use super::Stamp;
 use crate::Error;
 
-/// A file that contents of an archive are read from: a nameless copy of them, or the archive.
+/// A file that contents of an archive are read from: the archive, or a nameless copy of them.
 ///
 /// Its pieces are read one after the other, each in large reads, so that one lock a read is cheap;
 /// it keeps two writers of the same plan from moving each other's position.
 #[derive(Debug)]
 pub(crate) struct Spool {
     file: Mutex<File>,
-    name: String,
+    /// The archive as it was when it was planned, if this is one.
+    archive: Option<Archive>,
+}
+
+#[derive(Debug)]
+struct Archive {
+    path: PathBuf,
+    size: u64,
+    stamp: Stamp,
 }
 
 impl Spool {
-    /// Reads from an archive itself; `name` is what errors call it.
-    pub(crate) fn of_archive(file: File, name: String) -> Self {
-        Self {
-            file: Mutex::new(file),
-            name,
-        }
+    /// Reads from an archive itself.
+    pub(crate) fn of_archive(file: fs_err::File) -> io::Result<Self> {
+        let metadata = file.metadata()?;
+        let archive = Archive {
+            path: file.path().to_owned(),
+            size: metadata.len(),
+            stamp: Stamp::of(&metadata),
+        };
+        Ok(Self {
+            file: Mutex::new(file.into_parts().0),
+            archive: Some(archive),
+        })
     }
 
-    pub(crate) fn name(&self) -> &str {
-        &self.name
+    /// Returns the path of the archive if it is no longer what was planned.
+    pub(crate) fn changed(&self) -> io::Result<Option<&Path>> {
+        let Some(archive) = &self.archive else {
+            return Ok(None);
+        };
+        let metadata = self
+            .file
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .metadata()?;
+        let is_same = metadata.len() == archive.size && Stamp::of(&metadata) == archive.stamp;
+        Ok((!is_same).then_some(&archive.path))
     }
 
     pub(crate) fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
@@ -88,7 +113,7 @@ impl SpoolWriter {
             .map_err(|error| Error::io(format!("spool of {name}"), error.into_error()))?;
         Ok(Spool {
             file: Mutex::new(file),
-            name,
+            archive: None,
         })
     }
 }
