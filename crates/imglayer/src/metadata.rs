@@ -100,6 +100,20 @@ pub struct MetadataPatch {
 }
 
 impl MetadataPatch {
+    /// Makes a patch that sets the mode, and leaves the rest.
+    ///
+    /// ```
+    /// use imglayer::MetadataPatch;
+    ///
+    /// assert_eq!(MetadataPatch::with_mode(0o755).mode, Some(0o755));
+    /// ```
+    pub fn with_mode(mode: u32) -> Self {
+        Self {
+            mode: Some(mode),
+            ..Self::default()
+        }
+    }
+
     /// Returns whether the patch changes nothing.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
