@@ -4,5 +4,6 @@
 
 mod demo;
 mod layers;
+mod real_tree;
 mod runtimes;
 mod tool;
