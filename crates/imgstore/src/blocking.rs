@@ -18,6 +18,7 @@
 use std::io::{self, Read};
 
 use bytes::{Buf, Bytes};
+use futures_core::Stream;
 use futures_util::StreamExt;
 use imgcore::{Descriptor, Digest};
 
@@ -76,16 +77,16 @@ pub fn copy(
     block_on(copy_async(source, sink, descriptor))
 }
 
-/// Reads a [`BlobStream`] on this thread.
+/// Reads a stream of chunks on this thread.
 #[derive(Debug)]
-pub struct BlobReader {
-    stream: BlobStream,
+pub struct BlobReader<S = BlobStream> {
+    stream: S,
     chunk: Bytes,
 }
 
-impl BlobReader {
+impl<S: Stream<Item = Result<Bytes>> + Unpin> BlobReader<S> {
     /// Wraps a stream.
-    pub fn new(stream: BlobStream) -> Self {
+    pub fn new(stream: S) -> Self {
         Self {
             stream,
             chunk: Bytes::new(),
@@ -93,7 +94,7 @@ impl BlobReader {
     }
 }
 
-impl Read for BlobReader {
+impl<S: Stream<Item = Result<Bytes>> + Unpin> Read for BlobReader<S> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while self.chunk.is_empty() {
             match block_on(self.stream.next()) {

@@ -37,6 +37,7 @@
 pub mod archive;
 pub mod blocking;
 mod chain;
+pub mod check;
 pub mod conformance;
 mod copy;
 mod directory;
