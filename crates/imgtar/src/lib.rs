@@ -33,6 +33,20 @@
 //! the archive has: whoever writes them to a disk or into a layer must refuse absolute ones and
 //! `..`.
 //!
+//! # Names that are not UTF-8
+//!
+//! A tar header declares no encoding, PAX records are UTF-8 unless `hdrcharset=BINARY` says
+//! otherwise. What the readers of the field make of the name bytes `a`, `ff` as we write them
+//! (measured by this crate's tests):
+//!
+//! | reader | short, in its ustar field | long, in a PAX record after `hdrcharset=BINARY` |
+//! |---|---|---|
+//! | GNU tar 1.34 | the bytes | the bytes (it ignores `hdrcharset`) |
+//! | bsdtar 3.6.2, libarchive, in a UTF-8 locale | the bytes | the bytes |
+//! | Python's `tarfile` | the bytes, by `surrogateescape` | the bytes, by `surrogateescape` |
+//! | Go's `archive/tar` | the bytes | the bytes (it ignores `hdrcharset`) |
+//! | the crate `tar` 0.4.46 | the bytes | the bytes, unless there is a newline in a record |
+//!
 //! # Guarantees
 //!
 //! * **Determinism.** The bytes of a header depend on its fields alone.

@@ -19,9 +19,11 @@ impl Header {
     ///
     /// The bytes depend on the fields alone. A PAX header appears only when a field does not fit
     /// ustar: text that is longer than its field or valid UTF-8 beyond ASCII, numbers beyond their
-    /// octal field, a fraction of a second, a time before 1970, and [`pax`](Self::pax). Its records
-    /// stand in the order of their keywords' bytes. Text that is not UTF-8 stays in its field while
-    /// it fits; where it does not, `hdrcharset=BINARY` stands in front of the other records.
+    /// octal field, a fraction of a second, a time before 1970, and [`pax`](Self::pax). Records for
+    /// fields come first, then those of [`pax`](Self::pax), each in the order of their keywords'
+    /// bytes: some readers (the `tar` crate) lose their way after a value with a newline, and have
+    /// then seen path and size. Text that is not UTF-8 stays in its field while it fits; where it
+    /// does not, `hdrcharset=BINARY` stands in front of all records.
     ///
     /// # Errors
     ///
@@ -37,7 +39,7 @@ impl Header {
             )
         })?;
         let (records, placed) = self.place();
-        if !records.is_empty() {
+        if !records.is_empty() || !self.pax.is_empty() {
             self.encode_extended(&records, out);
         }
         out.extend_from_slice(&self.encode_block(&placed));
@@ -147,11 +149,6 @@ impl Header {
         if self.mtime.nanos != 0 || self.mtime_field().is_none() {
             records.insert("mtime", pax::format_time(self.mtime).into_bytes());
         }
-        records.extend(
-            self.pax
-                .iter()
-                .map(|(key, value)| (key.as_str(), value.clone())),
-        );
         (records, placed)
     }
 
@@ -174,6 +171,9 @@ impl Header {
         for (key, value) in records {
             pax::push_record(out, key, value);
         }
+        for (key, value) in &self.pax {
+            pax::push_record(out, key, value);
+        }
         let size = (out.len() - start - BLOCK_SIZE) as u64;
         out.resize(out.len() + padding(size), 0);
 
@@ -190,18 +190,18 @@ impl Header {
     }
 
     /// Returns what readers without PAX get to see; a file must not look like a directory to them.
-    fn stand_in(&self, path: &[u8]) -> Vec<u8> {
-        let mut name = ascii_only(path);
+    fn path_stand_in(&self) -> Vec<u8> {
+        let mut name = ascii_only(&self.path);
         while self.kind != EntryKind::Directory && name.ends_with(b"/") {
             name.pop();
         }
-        name
+        stand_in(&name)
     }
 
     fn encode_block(&self, placed: &Placed<'_>) -> Block {
         let mut header: Block = [0; BLOCK_SIZE];
         if placed.is_stand_in {
-            put_text(&mut header[block::NAME], &self.stand_in(placed.name));
+            put_text(&mut header[block::NAME], &self.path_stand_in());
         } else {
             put_text(&mut header[block::NAME], placed.name);
             put_text(&mut header[block::PREFIX], placed.prefix);
@@ -214,7 +214,7 @@ impl Header {
             if fits(text, field.len()) {
                 put_text(&mut header[field], text);
             } else {
-                put_text(&mut header[field], &ascii_only(text));
+                put_text(&mut header[field], &stand_in(text));
             }
         }
         for (field, value) in [
@@ -302,6 +302,14 @@ fn is_utf8(text: &[u8]) -> bool {
 
 fn ascii_only(text: &[u8]) -> Vec<u8> {
     text.iter().copied().filter(u8::is_ascii).collect()
+}
+
+/// Returns what stands in a field whose text is in a PAX record.
+///
+/// It is never empty: libarchive (3.6) drops the target of a link whose field is.
+fn stand_in(text: &[u8]) -> Vec<u8> {
+    let text = ascii_only(text);
+    if text.is_empty() { b"_".to_vec() } else { text }
 }
 
 /// Returns the name of the PAX header of `path`: `PaxHeaders.0` beside the entry, as Go has it.

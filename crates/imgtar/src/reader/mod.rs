@@ -243,8 +243,7 @@ impl<R: Read> Reader<R> {
             let read = self.fill(&mut buffer[..wanted])?;
             rest -= read as u64;
             if read < wanted {
-                let content = self.content.min(rest);
-                return Err(self.truncated_content(content));
+                return Err(self.truncated_content(rest.saturating_sub(self.padding)));
             }
         }
         self.content = 0;
@@ -340,6 +339,6 @@ fn malformed_at(offset: u64, text: &str) -> Error {
 fn truncated(offset: u64, text: &str) -> Error {
     Error::new(
         ErrorKind::Truncated,
-        format!("the input ends at offset {offset} {text}"),
+        format!("the input ends at offset {offset}, {text}"),
     )
 }
