@@ -19,14 +19,15 @@ pub(super) fn lines(command: Command, archive: &[u8]) -> View {
 fn line(line: &str) -> Result<Seen, String> {
     let object: Value = serde_json::from_str(line).map_err(|error| error.to_string())?;
     let text = |key: &str| object[key].as_str().unwrap_or_default();
-    let digest = Digest::from_bytes(Algorithm::Sha256, &unhex(text("digest")));
+    let digest = Digest::from_bytes(Algorithm::Sha256, &unhex(text("digest")))
+        .map_err(|error| error.to_string())?;
     let flag = text("kind").bytes().next().unwrap_or(b'?');
     let kind = kind_of_flag(flag)?;
     Ok(Seen {
         path: without_slash(unhex(text("path"))),
         kind,
         size: object["size"].as_u64().unwrap_or_default(),
-        digest: Some(digest.map_err(|error| error.to_string())?),
+        digest: (kind == EntryKind::File).then_some(digest),
         link: if kind.is_link() {
             unhex(text("link"))
         } else {
@@ -54,30 +55,71 @@ fn kind_of_flag(flag: u8) -> Result<EntryKind, String> {
     })
 }
 
-fn without_slash(mut path: Vec<u8>) -> Vec<u8> {
+pub(super) fn without_slash(mut path: Vec<u8>) -> Vec<u8> {
     if path.len() > 1 && path.ends_with(b"/") {
         path.pop();
     }
     path
 }
 
-/// GNU tar tells names, kinds and sizes in its list, and all contents in a row when it extracts to its output.
+/// GNU tar tells names, kinds and sizes in its list, and all contents in a row when it extracts.
 pub(super) fn gnu_tar(archive: &[u8]) -> Option<View> {
     let program = tool("tar")?;
     let mut list = Command::new(&program);
     list.args(["--list", "--verbose", "--numeric-owner", "--full-time"]);
     list.args(["--quoting-style=escape", "--absolute-names", "--file=-"]);
-    list.env("LC_ALL", "C").env("TZ", "UTC0");
     let mut extract = Command::new(program);
     extract.args(["--extract", "--to-stdout", "--file=-"]);
-    let view = run(list, archive).and_then(|output| {
-        let mut entries = verbose(&output, gnu_line)?;
-        add_digests(&mut entries, &run(extract, archive)?)?;
-        Ok(entries)
-    });
-    Some(view)
+    for command in [&mut list, &mut extract] {
+        command.env("LC_ALL", "C").env("TZ", "UTC0");
+    }
+    // mode, owner, size, date, time
+    Some(list_and_extract(
+        [list, extract],
+        archive,
+        Columns { count: 5, size: 2 },
+    ))
 }
 
+/// libarchive's program lists in nearly the same form.
+pub(super) fn bsdtar(archive: &[u8]) -> Option<View> {
+    let program = tool("bsdtar")?;
+    let mut list = Command::new(&program);
+    list.args(["--numeric-owner", "-tvf", "-"]);
+    let mut extract = Command::new(program);
+    extract.args(["-xOf", "-"]);
+    for command in [&mut list, &mut extract] {
+        command.env("LC_ALL", "C.UTF-8").env("TZ", "UTC0");
+    }
+    // mode, links, uid, gid, size, month, day, year
+    Some(list_and_extract(
+        [list, extract],
+        archive,
+        Columns { count: 8, size: 4 },
+    ))
+}
+
+/// Where things stand in front of the name.
+#[derive(Clone, Copy, Debug)]
+struct Columns {
+    count: usize,
+    size: usize,
+}
+
+fn list_and_extract(commands: [Command; 2], archive: &[u8], columns: Columns) -> View {
+    let [list, extract] = commands;
+    let listed = run(list, archive)?;
+    let text = String::from_utf8_lossy(&listed);
+    let entries: View = text
+        .lines()
+        .map(|line| verbose_line(line, columns))
+        .collect();
+    let mut entries = entries?;
+    add_digests(&mut entries, &run(extract, archive)?)?;
+    Ok(entries)
+}
+
+/// Cuts the contents of all files, which stand in a row, by the sizes of the files.
 fn add_digests(entries: &mut [Seen], contents: &[u8]) -> Result<(), String> {
     let mut rest = contents;
     for entry in entries {
@@ -95,31 +137,17 @@ fn add_digests(entries: &mut [Seen], contents: &[u8]) -> Result<(), String> {
     }
 }
 
-/// libarchive's program lists in the form of `mtree`, which has digests.
-pub(super) fn bsdtar(archive: &[u8]) -> Option<View> {
-    let mut command = Command::new(tool("bsdtar")?);
-    command.args([
-        "-cf",
-        "-",
-        "--format=mtree",
-        "--options=!all,type,size,sha256,link",
-        "@-",
-    ]);
-    command.env("LC_ALL", "C.UTF-8");
-    Some(run(command, archive).and_then(|output| verbose(&output, mtree_line)))
-}
-
-fn verbose(output: &[u8], line: fn(&str) -> Result<Option<Seen>, String>) -> View {
-    let text = String::from_utf8_lossy(output);
-    text.lines()
-        .filter_map(|text| line(text).transpose())
-        .collect()
-}
-
-/// `-rw-r--r-- 0/0  5 1970-01-01 00:00:00 name`, links with ` -> target` or ` link to target`.
-fn gnu_line(line: &str) -> Result<Option<Seen>, String> {
+/// `-rw-r--r-- 0/0  5 1970-01-01 00:00:00 name`; links with ` -> target` or ` link to target`.
+fn verbose_line(line: &str, columns: Columns) -> Result<Seen, String> {
     let unusable = || format!("an unusable line: {line}");
-    let kind = match line.as_bytes().first() {
+    let mut rest = line;
+    let mut fields = Vec::new();
+    for _ in 0..columns.count {
+        let (field, after) = rest.trim_start().split_once(' ').ok_or_else(unusable)?;
+        fields.push(field);
+        rest = after;
+    }
+    let kind = match fields[0].as_bytes().first() {
         Some(b'-') => EntryKind::File,
         Some(b'h') => EntryKind::HardLink,
         Some(b'l') => EntryKind::Symlink,
@@ -129,16 +157,12 @@ fn gnu_line(line: &str) -> Result<Option<Seen>, String> {
         Some(b'p') => EntryKind::Fifo,
         _ => return Err(unusable()),
     };
-    let mut rest = line;
-    let mut fields = Vec::new();
-    for _ in 0..5 {
-        let (field, after) = rest.trim_start().split_once(' ').ok_or_else(unusable)?;
-        fields.push(field);
-        rest = after;
-    }
-    let separator = match kind {
-        EntryKind::HardLink => " link to ",
-        _ => " -> ",
+    // GNU tar widens its columns as it goes, with spaces behind the time.
+    let rest = rest.trim_start();
+    let separator = if kind == EntryKind::HardLink {
+        " link to "
+    } else {
+        " -> "
     };
     let (path, target) = if kind.is_link() {
         rest.split_once(separator).ok_or_else(unusable)?
@@ -146,55 +170,17 @@ fn gnu_line(line: &str) -> Result<Option<Seen>, String> {
         (rest, "")
     };
     let size = match kind {
-        EntryKind::File => fields[2].parse().map_err(|_| unusable())?,
+        EntryKind::File => fields[columns.size].parse().map_err(|_| unusable())?,
         _ => 0,
     };
     let path = without_slash(unescape(path));
-    Ok(Some(Seen {
+    Ok(Seen {
         path,
         kind,
         size,
         digest: None,
         link: unescape(target),
-    }))
-}
-
-fn mtree_line(line: &str) -> Result<Option<Seen>, String> {
-    if line.is_empty() || line.starts_with('#') || line.starts_with("/set") {
-        return Ok(None);
-    }
-    let mut words = line.split(' ');
-    let path = words.next().unwrap_or_default();
-    let path = unescape(path.strip_prefix("./").unwrap_or(path));
-    let mut seen = Seen {
-        path: without_slash(path),
-        kind: EntryKind::File,
-        size: 0,
-        digest: None,
-        link: Vec::new(),
-    };
-    for word in words {
-        match word.split_once('=') {
-            Some(("type", kind)) => {
-                seen.kind = match kind {
-                    "file" => EntryKind::File,
-                    "dir" => EntryKind::Directory,
-                    "link" => EntryKind::Symlink,
-                    "char" => EntryKind::CharDevice,
-                    "block" => EntryKind::BlockDevice,
-                    "fifo" => EntryKind::Fifo,
-                    _ => return Err(format!("an entry of type {kind}")),
-                }
-            }
-            Some(("size", size)) => seen.size = size.parse().unwrap_or_default(),
-            Some(("sha256" | "sha256digest", hex)) => {
-                seen.digest = Digest::from_bytes(Algorithm::Sha256, &unhex(hex)).ok();
-            }
-            Some(("link", target)) => seen.link = unescape(target),
-            _ => {}
-        }
-    }
-    Ok(Some(seen))
+    })
 }
 
 /// Takes back the escapes of C strings and octal numbers.
@@ -251,7 +237,7 @@ pub(super) fn tar_crate(archive: &[u8]) -> View {
             path: without_slash(entry.path_bytes().into_owned()),
             kind,
             size: content.len() as u64,
-            digest: Some(Digest::sha256_of(&content)),
+            digest: (kind == EntryKind::File).then(|| Digest::sha256_of(&content)),
             link: link.map(std::borrow::Cow::into_owned).unwrap_or_default(),
         });
     }

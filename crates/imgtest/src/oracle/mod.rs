@@ -16,7 +16,7 @@ use imgcore::Digest;
 use imgtar::EntryKind;
 
 /// One entry, as far as every reader tells.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub struct Seen {
     /// The path without a trailing slash.
@@ -25,10 +25,42 @@ pub struct Seen {
     pub kind: EntryKind,
     /// Bytes of content.
     pub size: u64,
-    /// The digest of the content, where the reader gives it out.
+    /// The digest of a file's content.
     pub digest: Option<Digest>,
     /// The target of a link.
     pub link: Vec<u8>,
+}
+
+impl std::fmt::Debug for Seen {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            path,
+            kind,
+            size,
+            digest,
+            link,
+        } = self;
+        let (path, link) = (path.escape_ascii(), link.escape_ascii());
+        write!(
+            f,
+            "\n{kind} \"{path}\" -> \"{link}\", {size} bytes {digest:?}"
+        )
+    }
+}
+
+impl Seen {
+    /// Reduces what our reader tells to what every reader tells.
+    pub fn of(entry: &crate::tar::Listed) -> Self {
+        let header = &entry.header;
+        let is_file = header.kind == EntryKind::File;
+        Self {
+            path: listing::without_slash(header.path.clone()),
+            kind: header.kind,
+            size: header.size,
+            digest: is_file.then_some(entry.digest),
+            link: header.link.clone(),
+        }
+    }
 }
 
 /// What a reader makes of an archive: its entries, or its complaint.
