@@ -1,0 +1,7 @@
+//! Tests of `imglayer::encode` through its public names.
+
+mod content;
+mod determinism;
+mod failures;
+mod golden;
+mod readers;
