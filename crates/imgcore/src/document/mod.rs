@@ -148,6 +148,14 @@ fn is_document_type(text: &str) -> bool {
 fn shape(object: &Object, declared: Option<&MediaType>) -> Result<Shape, Error> {
     refuse_other_spellings(object)?;
     check_schema_version(object)?;
+    if let Some(declared) = declared
+        && !declared.is_manifest()
+        && !declared.is_index()
+    {
+        return Err(malformed(&format!(
+            "document is {declared}, which is neither a manifest nor an index"
+        )));
+    }
     let has = |name: &str| object.get(name).is_some_and(|value| !value.is_null());
     let declared_index = declared.is_some_and(MediaType::is_index);
     let declared_manifest = declared.is_some_and(MediaType::is_manifest);

@@ -128,6 +128,11 @@ fn what_is_no_document_is_refused() {
         "document: mediaType is no string",
     );
     check_error(
+        &manifest(),
+        Some(MediaType::OCI_CONFIG.as_str()),
+        "document is application/vnd.oci.image.config.v1+json, which is neither a manifest nor an index",
+    );
+    check_error(
         r#"{"schemaVersion":"2","manifests":[]}"#,
         None,
         "document: schemaVersion is not 2",
