@@ -1,7 +1,7 @@
 //! The same bytes and cuts give the same blob, whatever else differs.
 
 use imgcore::{DiffId, Digest};
-use imglayer::encode::{Blob, BlobWriter, Codec, EncodeOptions, recompress};
+use imglayer::encode::{Blob, BlobWriter, Codec, EncodeOptions, Level, recompress};
 use proptest::prelude::*;
 
 use crate::content::{BLOCK, bytes, encode, encoders, with_threads};
@@ -44,10 +44,7 @@ fn more_blocks_than_the_pipeline_holds_come_in_order() {
 #[test]
 fn uncompressed_bytes_pass_through_and_have_one_digest() {
     let content = bytes(BLOCK + 9);
-    let (blob, encoded) = encode(
-        &content,
-        &EncodeOptions::new(Codec::None, Default::default()),
-    );
+    let (blob, encoded) = encode(&content, &EncodeOptions::new(Codec::None, Level::Default));
     assert!(encoded == content);
     assert_eq!(blob.digest.to_string(), blob.diff_id.to_string());
 }

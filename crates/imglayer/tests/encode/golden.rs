@@ -4,6 +4,8 @@
 //! If that is wanted, take the identities and digests that the failing test prints, and say in the change log that
 //! layers get new digests. A digest that differs under an *equal* identity is a bug: the identity must tell.
 
+use std::fmt::Write;
+
 use imglayer::encode::{EncoderIdentity, GzipMembers};
 
 use crate::content::{BLOCK, bytes, encode, encoders};
@@ -15,7 +17,7 @@ fn digests_are_those_of_the_known_encoders() {
     for options in encoders() {
         let identity = EncoderIdentity::of(&options).unwrap();
         let (blob, _) = encode(&content, &options);
-        lines += &format!("{identity}\n  {} {}\n", blob.size, blob.digest);
+        writeln!(lines, "{identity}\n  {} {}", blob.size, blob.digest).unwrap();
     }
     insta::assert_snapshot!(lines);
 }

@@ -1,4 +1,5 @@
 //! Tests of `imglayer::encode` through its public names.
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 mod content;
 mod determinism;
