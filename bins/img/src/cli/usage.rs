@@ -12,6 +12,9 @@ pub(crate) fn failure(error: &clap::Error) -> Failure {
         ErrorKind::MissingRequiredArgument => Failure::new(format!("missing {argument}")),
         ErrorKind::ValueValidation | ErrorKind::InvalidValue => {
             let flag = argument.split(' ').next().unwrap_or(&argument);
+            if value.is_empty() {
+                return Failure::new(format!("{flag}: its value is empty"));
+            }
             let failure = Failure::new(format!("{flag}: bad value `{value}`"));
             match std::error::Error::source(error) {
                 Some(source) => failure.because(source.to_string()),

@@ -12,7 +12,7 @@ use imgcore::digest::HashingReader;
 use imgcore::{Algorithm, DiffId, Digest, Hasher, LayerMetadata, MediaType};
 use imgtar::{Codec, DecodeLimits, Decoder};
 
-use super::description;
+use super::{description, encoding};
 use crate::cli::Run;
 use crate::cli::value::KeyAndValue;
 use crate::context::Context;
@@ -141,7 +141,7 @@ impl Arguments {
         };
         let diff_id = blob.tar.map(|(diff_id, _)| diff_id);
         let media_type = match (&*self.media_type, blob.tar) {
-            ("", Some((_, codec))) => media_type_of(codec),
+            ("", Some((_, codec))) => encoding::media_type_of(codec),
             (text, _) => MediaType::from(text),
         };
         let has_diff_id = modes.contains(&DigestMode::DiffId);
@@ -230,14 +230,5 @@ fn encode(encoding: Encoding, digest: &Digest) -> Vec<u8> {
             format!("{}-{base64}", digest.algorithm().name()).into_bytes()
         }
         Encoding::OciDigest | Encoding::LayerMetadata => digest.to_string().into_bytes(),
-    }
-}
-
-/// The media type of a layer that is compressed so.
-pub(super) fn media_type_of(codec: Codec) -> MediaType {
-    match codec {
-        Codec::Gzip => MediaType::OCI_LAYER_GZIP,
-        Codec::None => MediaType::OCI_LAYER_TAR,
-        Codec::Zstd => MediaType::OCI_LAYER_ZSTD,
     }
 }

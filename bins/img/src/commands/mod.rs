@@ -4,14 +4,17 @@
 //! implements [`Run`](crate::cli::Run), and add its line here.
 
 mod completions;
+mod compress;
 mod description;
 mod diff;
 mod docker_save;
+mod encoding;
 mod expand_template;
 mod hash;
 mod index;
 mod inputs;
 mod inspect;
+mod layer;
 mod ls;
 mod man;
 mod manifest;
@@ -30,6 +33,8 @@ pub(crate) const TABLE: &[Subcommand] = &[
     Subcommand::for_builds::<index::Arguments>("index", Group::Documents, 1).with_worker(),
     Subcommand::for_builds::<expand_template::Arguments>("expand-template", Group::Documents, 2)
         .with_worker(),
+    Subcommand::for_builds::<layer::Arguments>("layer", Group::Layers, 1).with_worker(),
+    Subcommand::for_builds::<compress::Arguments>("compress", Group::Layers, 1).with_worker(),
     Subcommand::for_builds::<hash::Arguments>("hash", Group::Layers, 1)
         .with_worker()
         .with_argument_file(),

@@ -4,6 +4,9 @@ use std::ops::Range;
 
 use crate::text;
 
+/// What a header may say as `name=value`.
+const OPTIONS: [&str; 3] = ["cwd=", "mode=", "stdin="];
+
 /// One section: `[word word …]` and the lines up to the next one.
 #[derive(Debug)]
 pub(crate) struct Section {
@@ -72,7 +75,7 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Section>, String> {
         let header = &lines[start][1..lines[start].len() - 1];
         let (options, words): (Vec<_>, Vec<_>) = text::words(header)?
             .into_iter()
-            .partition(|word| word.contains('='));
+            .partition(|word| OPTIONS.iter().any(|option| word.starts_with(option)));
         if words.is_empty() {
             return Err(format!("line {}: a section needs a kind", start + 1));
         }

@@ -29,6 +29,13 @@ struct Finished {
     stderr_checked: bool,
 }
 
+impl Finished {
+    fn streams(&self) -> String {
+        let (stdout, stderr) = (text::printable(&self.stdout), text::printable(&self.stderr));
+        format!("{}\n-- stdout\n{stdout}\n-- stderr\n{stderr}", self.line)
+    }
+}
+
 /// What a check found: new text for its body, which a blessing writes down.
 pub(crate) enum Outcome {
     Holds,
@@ -46,24 +53,23 @@ pub(crate) fn case(path: &Path, bless: bool) -> Result<(), String> {
     };
     let mut blessed = Vec::new();
     for section in &sections {
-        let place = || {
-            format!(
-                "[{}] at line {}",
-                section.words.join(" "),
-                section.place.start
-            )
-        };
-        match state
-            .section(section)
-            .map_err(|error| format!("{}: {error}", place()))?
-        {
+        let place = format!(
+            "[{}] at line {}",
+            section.words.join(" "),
+            section.place.start
+        );
+        let outcome = state.section(section).map_err(|error| {
+            // A command that failed unasked explains whatever comes after it.
+            let failed = state.unasked_failure().unwrap_or_default();
+            format!("{place}: {error}\n{failed}")
+        })?;
+        match outcome {
             Outcome::Holds => {}
             Outcome::Differs { actual } if bless => blessed.push((section, actual)),
             Outcome::Differs { actual } => {
                 let expected = section.lines.join("\n");
                 return Err(format!(
-                    "{}:\n{}",
-                    place(),
+                    "{place}:\n{}",
                     text::difference(&expected, &actual)
                 ));
             }
@@ -107,6 +113,11 @@ impl State {
             }
             _ => check::section(section, self),
         }
+    }
+
+    fn unasked_failure(&self) -> Option<String> {
+        let run = self.last.as_ref()?;
+        (!run.code_checked && run.code != Some(0)).then(|| run.streams())
     }
 
     fn run(&mut self, section: &Section) -> Result<(), String> {
@@ -159,24 +170,20 @@ impl State {
         let Some(run) = self.last.take() else {
             return Ok(());
         };
-        let streams = || {
-            let (stdout, stderr) = (text::printable(&run.stdout), text::printable(&run.stderr));
-            format!("{}\n-- stdout\n{stdout}\n-- stderr\n{stderr}", run.line)
-        };
         if !run.code_checked && run.code != Some(0) {
             return Err(format!(
                 "exit code {:?} instead of 0: {}",
                 run.code,
-                streams()
+                run.streams()
             ));
         }
         if !run.stdout_checked && !run.stdout.is_empty() {
-            return Err(format!("unexpected output: {}", streams()));
+            return Err(format!("unexpected output: {}", run.streams()));
         }
         if !run.stderr_checked && (!run.stderr.is_empty() || run.code != Some(0)) {
             return Err(format!(
                 "unexpected messages, or none checked: {}",
-                streams()
+                run.streams()
             ));
         }
         Ok(())

@@ -1,0 +1,138 @@
+//! The flags that say how a layer is compressed.
+
+use std::num::NonZeroUsize;
+use std::path::Path;
+
+use clap::ValueEnum;
+use imgcore::MediaType;
+use imglayer::encode::{EncodeOptions, GzipMembers, Level};
+use imgtar::Codec;
+
+use crate::cli::later;
+use crate::report::{Explain as _, Failure};
+
+/// How a layer is compressed.
+#[derive(Debug, clap::Args)]
+pub(crate) struct EncodingFlags {
+    /// Threads for the codec: a number, or `nproc`; never changes a byte
+    #[arg(long, value_name = "N", default_value = "nproc")]
+    compressor_jobs: String,
+    /// `fast`, `default`, `best`, or the Go tool's number: gzip 0 to 9, zstd 1 to 4, -1
+    #[arg(long, value_name = "LEVEL", default_value = "default")]
+    compression_level: String,
+    /// `single`: one gzip member, for every reader; `multi`: one a block, a little faster
+    #[arg(long, value_name = "KIND", default_value = "single")]
+    gzip_members: Members,
+    /// Not yet: a layer of which single files can be fetched (eStargz)
+    #[arg(long)]
+    estargz: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Members {
+    Multi,
+    Single,
+}
+
+impl EncodingFlags {
+    /// The options of the encoder.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a level is not one of the codec's, and for eStargz.
+    pub(crate) fn options(&self, codec: Codec) -> Result<EncodeOptions, Failure> {
+        later::refuse(self.estargz, "--estargz", "eStargz layers are")?;
+        let level =
+            Level::from_peer(codec, &self.compression_level).explain(|| "--compression-level")?;
+        let mut options = EncodeOptions::new(codec, level);
+        options.gzip_members = match self.gzip_members {
+            Members::Multi => GzipMembers::Multi,
+            Members::Single => GzipMembers::Single,
+        };
+        if let Some(jobs) = jobs(&self.compressor_jobs) {
+            options.threads = jobs;
+        }
+        Ok(options)
+    }
+}
+
+/// Reads the number of jobs as the Go tool does: what is no number is one job. `None` is one for
+/// each CPU.
+fn jobs(text: &str) -> Option<NonZeroUsize> {
+    if matches!(text, "auto" | "nproc") {
+        return None;
+    }
+    let number: i64 = text.parse().unwrap_or(1);
+    if number < 0 {
+        return None;
+    }
+    let number = usize::try_from(number).unwrap_or(usize::MAX);
+    Some(NonZeroUsize::new(number).unwrap_or(NonZeroUsize::MIN))
+}
+
+/// The codec that a name of the command line means.
+///
+/// # Errors
+///
+/// Fails for other names.
+pub(crate) fn codec(flag: &str, name: &str) -> Result<Codec, Failure> {
+    match name {
+        "gzip" => Ok(Codec::Gzip),
+        "none" | "tar" | "uncompressed" => Ok(Codec::None),
+        "zstd" => Ok(Codec::Zstd),
+        _ => {
+            let failure = Failure::new(format!("{flag}: unknown format `{name}`"));
+            Err(failure.hint("one of: gzip, zstd, none"))
+        }
+    }
+}
+
+/// The codec that the name of an output means.
+pub(crate) fn codec_of_path(path: &Path) -> Codec {
+    match path.extension().and_then(|extension| extension.to_str()) {
+        Some("tar") => Codec::None,
+        Some("zst") => Codec::Zstd,
+        _ => Codec::Gzip,
+    }
+}
+
+/// The media type of a layer that is compressed so.
+pub(crate) fn media_type_of(codec: Codec) -> MediaType {
+    match codec {
+        Codec::Gzip => MediaType::OCI_LAYER_GZIP,
+        Codec::None => MediaType::OCI_LAYER_TAR,
+        Codec::Zstd => MediaType::OCI_LAYER_ZSTD,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jobs_are_read_as_the_go_tool_reads_them() {
+        let check = |text: &str, expected: Option<usize>| {
+            assert_eq!(jobs(text).map(NonZeroUsize::get), expected, "{text}");
+        };
+        check("nproc", None);
+        check("auto", None);
+        check("-1", None);
+        check("0", Some(1));
+        check("1", Some(1));
+        check("8", Some(8));
+        check("many", Some(1));
+        check("", Some(1));
+    }
+
+    #[test]
+    fn name_of_the_output_says_how_it_is_compressed() {
+        let check = |path: &str, expected| assert_eq!(codec_of_path(Path::new(path)), expected);
+        check("a/layer.tar", Codec::None);
+        check("a/layer.tar.gz", Codec::Gzip);
+        check("a/layer.tgz", Codec::Gzip);
+        check("a/layer.tar.zst", Codec::Zstd);
+        check("a/layer", Codec::Gzip);
+        check("a/layer.bin", Codec::Gzip);
+        check("-", Codec::Gzip);
+    }
+}

@@ -1,0 +1,298 @@
+//! `img layer`: files, trees, links and tars become one layer.
+
+mod destinations;
+mod later_flags;
+mod metadata;
+mod param_file;
+mod place_files;
+mod time;
+
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+use imgcore::MediaType;
+use imglayer::{
+    Hardlinks, ImportOptions, LayerPath, ModePolicy, Plan, PlanBuilder, PlanOptions, SymlinkPolicy,
+    TreeHandling, TreeOptions,
+};
+
+use super::description;
+use super::encoding::{self, EncodingFlags};
+use crate::cli::Run;
+use crate::cli::value::{KeyAndValue, NameAndFile};
+use crate::context::Context;
+use crate::output::{Outputs, Pending};
+use crate::report::{Explain as _, Failure};
+use crate::sys;
+
+use destinations::{Executable, Input};
+use later_flags::LaterFlags;
+use param_file::Kind;
+
+/// Makes a layer of files, directories, links, runfiles and tars
+///
+/// Inputs with the same path: the last one is taken, in the order imported tars, added files,
+/// executables with their runfiles, symlinks, empty files.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Add a file or directory; a symlink is followed
+    #[arg(long, value_name = "PATH=FILE")]
+    add: Vec<NameAndFile>,
+    /// Add what the lines of a file say: `path␀<f|d|l>source`
+    #[arg(long, value_name = "FILE")]
+    add_from_file: Vec<PathBuf>,
+    /// Add what a file says that knows where to: `mode␀dest␀anchor␀skip`, then sources
+    #[arg(long, value_name = "FILE")]
+    place_files: Vec<PathBuf>,
+    /// Add the entries of a tar, plain or compressed
+    #[arg(long, value_name = "FILE")]
+    import_tar: Vec<PathBuf>,
+    /// Add an executable
+    #[arg(long, value_name = "PATH=FILE")]
+    executable: Vec<NameAndFile>,
+    /// Add the runfiles of an executable, as the lines of a file say
+    #[arg(long, value_name = "EXECUTABLE=FILE")]
+    runfiles: Vec<NameAndFile>,
+    /// Add a symlink
+    #[arg(long, value_name = "PATH=TARGET")]
+    symlink: Vec<NameAndFile>,
+    /// Add symlinks, as the lines of a file say: `path␀target`
+    #[arg(long, value_name = "FILE")]
+    symlinks_from_file: Vec<PathBuf>,
+    /// Add symlinks `source/name` to `target/name`: lines `source␀target␀name`
+    #[arg(long, value_name = "FILE")]
+    symlink_pairs_from_file: Vec<PathBuf>,
+    /// Add files of size 0, one path a line
+    #[arg(long, value_name = "FILE")]
+    empty_files_from_file: Vec<PathBuf>,
+    #[command(flatten)]
+    later: LaterFlags,
+    /// gzip, zstd or none; by default what the output's name ends in, or gzip
+    #[arg(long, default_value = "", hide_default_value = true)]
+    format: String,
+    /// The media type in the metadata, if it is another than the format's
+    #[arg(long, value_name = "TYPE")]
+    media_type: Option<String>,
+    #[command(flatten)]
+    encoding: EncodingFlags,
+    /// Annotate the layer
+    #[arg(long, value_name = "KEY=VALUE")]
+    annotation: Vec<KeyAndValue>,
+    /// Annotate the layer with what a file says, as lines or JSON
+    #[arg(long, value_name = "FILE")]
+    annotations_file: Option<PathBuf>,
+    /// Write the layer's metadata: digests, size, media type, annotations, history
+    #[arg(long, value_name = "FILE")]
+    metadata: Option<PathBuf>,
+    /// Metadata for everything: {"mode","uid","gid","uname","gname","mtime","pax_records"}
+    #[arg(long, value_name = "JSON")]
+    default_metadata: Option<String>,
+    /// Metadata for one path; a path that is not in the layer is an error
+    #[arg(long, value_name = "PATH=JSON")]
+    file_metadata: Vec<KeyAndValue>,
+    /// What the image's history says of the layer
+    #[arg(long, value_name = "TEXT")]
+    history: Option<String>,
+    /// Give every directory on the way to an entry an entry of its own
+    #[arg(long)]
+    create_parent_directories: bool,
+    /// `full`, or `deduplicate_symlink`: equal trees become symlinks to the first
+    #[arg(long, value_name = "HOW", default_value = "full")]
+    layer_tree_artifact_handling: Trees,
+    /// `auto`: equal files become hard links; `off`: they do not
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    hardlinks: Links,
+    /// Where the layer goes; `-` is standard output
+    output: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Links {
+    Auto,
+    Off,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+#[value(rename_all = "snake_case")]
+enum Trees {
+    DeduplicateSymlink,
+    Full,
+}
+
+impl Run for Arguments {
+    fn run(self, context: &Context) -> Result<(), Failure> {
+        self.later.refuse_or_warn(context)?;
+        let codec = match &*self.format {
+            "" => encoding::codec_of_path(&self.output),
+            name => encoding::codec("--format", name)?,
+        };
+        let encode_options = self.encoding.options(codec)?;
+        let plan = self.plan(context)?;
+        for warning in plan.warnings() {
+            context.report.warn(warning);
+        }
+        let output = Pending::create(context, &self.output)?;
+        let (written, output) = imglayer::write_layer(&plan, &encode_options, output)?;
+        let mut outputs = Outputs::default();
+        outputs.add(output);
+        let metadata = self.layer_metadata(context, written.metadata)?;
+        outputs.add_bytes_if(context, self.metadata.as_deref(), &metadata)?;
+        self.later.add_content_manifest(context, &mut outputs)?;
+        outputs.commit(context)
+    }
+}
+
+impl Arguments {
+    fn plan(&self, context: &Context) -> Result<Plan, Failure> {
+        let mut builder = PlanBuilder::new(self.plan_options(context)?);
+        let mut import = ImportOptions::default();
+        // A tar that is imported may be a layer, and then its whiteouts are meant.
+        import.whiteouts = true;
+        for tar in &self.import_tar {
+            builder.import_tar(context.path(tar), &import)?;
+        }
+        let (inputs, executables) = self.destinations(context)?;
+        for input in inputs {
+            add(&mut builder, context, &input)?;
+        }
+        for executable in executables {
+            self.add_executable(&mut builder, context, &executable)?;
+        }
+        self.add_links_and_empty_files(&mut builder, context)?;
+        for flag in &self.file_metadata {
+            let path = LayerPath::parse(&flag.key).explain(|| "--file-metadata")?;
+            let what = format!("--file-metadata {path}");
+            builder.metadata(path, metadata::parse(&what, &flag.value)?)?;
+        }
+        Ok(builder.finish()?)
+    }
+
+    fn plan_options(&self, context: &Context) -> Result<PlanOptions, Failure> {
+        let mut options = PlanOptions::default();
+        options.create_parents = self.create_parent_directories;
+        if let Some(json) = &self.default_metadata {
+            options.default_metadata = metadata::parse("--default-metadata", json)?;
+        }
+        options.hardlinks = match self.hardlinks {
+            Links::Auto => Hardlinks::Auto,
+            Links::Off => Hardlinks::Off,
+        };
+        // A build marks its inputs executable or not depending on where an action runs.
+        options.modes = ModePolicy::Fixed(0o755);
+        options.spool_directory = Some(spool_directory(&context.path(&self.output)));
+        options.trees = match self.layer_tree_artifact_handling {
+            Trees::DeduplicateSymlink => TreeHandling::DeduplicateBySymlink,
+            Trees::Full => TreeHandling::Full,
+        };
+        Ok(options)
+    }
+
+    /// Where the added files and the executables go.
+    fn destinations(&self, context: &Context) -> Result<(Vec<Input>, Vec<Executable>), Failure> {
+        let mut inputs: Vec<Input> = self.add.iter().map(Input::of_flag).collect();
+        for file in &self.add_from_file {
+            let lines = param_file::read_sources(context, "--add-from-file", file)?;
+            inputs.extend(lines.into_iter().map(Input::of_line));
+        }
+        for file in &self.place_files {
+            inputs.extend(place_files::read(context, file)?);
+        }
+        let mut executables: Vec<_> = self.executable.iter().map(Executable::of_flag).collect();
+        destinations::disambiguate(&mut inputs, &mut executables);
+        Ok((inputs, executables))
+    }
+
+    fn add_executable(
+        &self,
+        builder: &mut PlanBuilder,
+        context: &Context,
+        executable: &Executable,
+    ) -> Result<(), Failure> {
+        let host = &executable.0.source;
+        add(builder, context, &executable.0)?;
+        let Some(runfiles) = self.runfiles.iter().find(|flag| *flag.name == **host) else {
+            return Ok(());
+        };
+        let directory = [&*executable.0.path, b".runfiles/"].concat();
+        for line in param_file::read_sources(context, "--runfiles", &runfiles.file)? {
+            let path = [&*directory, &*line.path].concat();
+            let path = destinations::clean(&path);
+            add(
+                builder,
+                context,
+                &Input {
+                    path,
+                    ..Input::of_line(line)
+                },
+            )?;
+        }
+        Ok(())
+    }
+
+    fn add_links_and_empty_files(
+        &self,
+        builder: &mut PlanBuilder,
+        context: &Context,
+    ) -> Result<(), Failure> {
+        for link in &self.symlink {
+            let path =
+                LayerPath::parse_rooted(sys::bytes_of(&link.name)).explain(|| "--symlink")?;
+            builder.symlink(path, sys::bytes_of(link.file.as_os_str()))?;
+        }
+        for file in &self.symlinks_from_file {
+            for (path, target) in param_file::read_symlinks(context, file)? {
+                builder.symlink(path, target)?;
+            }
+        }
+        for file in &self.symlink_pairs_from_file {
+            for (path, target) in param_file::read_symlink_pairs(context, file)? {
+                builder.symlink(path, target)?;
+            }
+        }
+        for file in &self.empty_files_from_file {
+            for path in param_file::read_paths(context, file)? {
+                builder.empty_file(path)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn layer_metadata(
+        &self,
+        context: &Context,
+        mut metadata: imgcore::LayerMetadata,
+    ) -> Result<Vec<u8>, Failure> {
+        let file = self.annotations_file.as_deref();
+        metadata.annotations = description::annotations(context, file, &self.annotation)?;
+        description::derive_from_diff_id(&mut metadata.annotations, metadata.diff_id);
+        metadata.history = description::history(self.history.as_deref());
+        if let Some(media_type) = self.media_type.as_deref().filter(|text| !text.is_empty()) {
+            metadata.media_type = MediaType::from(media_type);
+        }
+        Ok(metadata.to_json_bytes())
+    }
+}
+
+/// Adds one input with its path and what it is.
+fn add(builder: &mut PlanBuilder, context: &Context, input: &Input) -> Result<(), Failure> {
+    let path =
+        LayerPath::parse(&input.path).explain(|| format!("input {}", input.source.display()))?;
+    let host = context.path(&input.source);
+    // A sandbox may hold a link to each file of a tree instead of the file.
+    let tree = TreeOptions::with_symlinks(SymlinkPolicy::KeepInside);
+    match input.kind {
+        Kind::File => builder.file_or_tree(path, host, &tree)?,
+        Kind::Symlink => builder.symlink_from_disk(path, host)?,
+        Kind::Tree => builder.tree(path, host, &tree)?,
+    };
+    Ok(())
+}
+
+/// Where the contents of compressed tars wait: beside the output, for the room that is there.
+fn spool_directory(output: &Path) -> PathBuf {
+    match output.parent() {
+        Some(parent) if parent.is_dir() => parent.to_path_buf(),
+        Some(parent) if parent.as_os_str().is_empty() && output != Path::new("-") => ".".into(),
+        _ => std::env::temp_dir(),
+    }
+}
