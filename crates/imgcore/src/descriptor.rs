@@ -47,6 +47,15 @@ pub struct Descriptor {
 
 impl Descriptor {
     /// Makes a descriptor with the three members that every descriptor has.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use imgcore::{Descriptor, Digest, MediaType};
+    ///
+    /// let descriptor = Descriptor::new(MediaType::OCI_CONFIG, Digest::sha256_of(b"{}"), 2);
+    /// assert_eq!(descriptor, Descriptor::of(MediaType::OCI_CONFIG, b"{}"));
+    /// ```
     pub fn new(media_type: MediaType, digest: Digest, size: u64) -> Self {
         Self {
             media_type,
@@ -61,11 +70,30 @@ impl Descriptor {
     }
 
     /// Describes bytes in memory.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use imgcore::{Descriptor, Digest, MediaType};
+    ///
+    /// let descriptor = Descriptor::of(MediaType::OCI_EMPTY, b"{}");
+    /// assert_eq!((descriptor.size, descriptor.digest), (2, Digest::sha256_of(b"{}")));
+    /// ```
     pub fn of(media_type: MediaType, bytes: &[u8]) -> Self {
         Self::new(media_type, Digest::sha256_of(bytes), bytes.len() as u64)
     }
 
     /// Reads a descriptor; members that the specification does not know are ignored.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use imgcore::Descriptor;
+    /// use imgcore::json::Object;
+    ///
+    /// let error = Descriptor::from_json(&Object::new()).unwrap_err();
+    /// assert_eq!(error.to_string(), "descriptor: mediaType is missing");
+    /// ```
     ///
     /// # Errors
     ///
@@ -126,6 +154,16 @@ impl Descriptor {
     }
 
     /// Writes the descriptor: known members in their fixed order, absent ones left out.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use imgcore::{Descriptor, MediaType};
+    ///
+    /// let json = Descriptor::of(MediaType::OCI_EMPTY, b"{}").to_json();
+    /// let names: Vec<_> = json.iter().map(|(name, _)| name).collect();
+    /// assert_eq!(names, ["mediaType", "digest", "size"]);
+    /// ```
     pub fn to_json(&self) -> Object {
         let mut object = Object::new();
         object.set("mediaType", self.media_type.as_str());
@@ -159,6 +197,16 @@ fn decode(fields: &Fields, text: &str) -> Result<Vec<u8>, Error> {
 impl Platform {
     /// Reads a platform, of a descriptor or of the members that a config has for it.
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// use imgcore::Platform;
+    ///
+    /// let platform: Platform = "linux/arm64/v8".parse()?;
+    /// assert_eq!(Platform::from_json(&platform.to_json())?, platform);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) when a member has the wrong kind.
@@ -184,6 +232,15 @@ impl Platform {
     }
 
     /// Writes the platform: known members in their fixed order, absent ones left out.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use imgcore::Platform;
+    ///
+    /// let json = Platform::new("linux", "amd64").to_json();
+    /// assert_eq!(json.to_compact(), br#"{"architecture":"amd64","os":"linux"}"#);
+    /// ```
     pub fn to_json(&self) -> Object {
         let mut object = Object::new();
         object.set("architecture", self.architecture.as_str());

@@ -46,6 +46,15 @@ pub enum ErrorKind {
 
 impl Error {
     /// Makes an error with a text that names the thing and the place: lower case, no full stop.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use imgcore::{Error, ErrorKind};
+    ///
+    /// let error = Error::new(ErrorKind::InvalidInput, "tag is empty");
+    /// assert_eq!(error.to_string(), "tag is empty");
+    /// ```
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self {
             inner: Box::new(Inner {
@@ -57,6 +66,17 @@ impl Error {
     }
 
     /// Adds the cause.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::error::Error as _;
+    /// use imgcore::{Digest, Error, ErrorKind};
+    ///
+    /// let cause = "sha256:1".parse::<Digest>().unwrap_err();
+    /// let error = Error::new(ErrorKind::InvalidInput, "base has no digest").with_source(cause);
+    /// assert!(error.source().is_some());
+    /// ```
     #[must_use]
     pub fn with_source(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
         self.inner.source = Some(Box::new(source));
@@ -64,6 +84,16 @@ impl Error {
     }
 
     /// Returns who must act.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use imgcore::json::{Limits, Value};
+    /// use imgcore::ErrorKind;
+    ///
+    /// let error = Value::parse(b"{", &Limits::default()).unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::Malformed);
+    /// ```
     pub fn kind(&self) -> ErrorKind {
         self.inner.kind
     }

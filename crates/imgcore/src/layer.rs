@@ -42,6 +42,15 @@ pub struct LayerMetadata {
 
 impl LayerMetadata {
     /// Makes metadata without annotations and history.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::{Digest, LayerMetadata, MediaType};
+    /// let digest = Digest::sha256_of(b"blob");
+    /// let layer = LayerMetadata::new(None, MediaType::OCI_LAYER_GZIP, digest, 4);
+    /// assert!(layer.annotations.is_empty());
+    /// ```
     pub fn new(diff_id: Option<DiffId>, media_type: MediaType, digest: Digest, size: u64) -> Self {
         Self {
             diff_id,
@@ -57,6 +66,16 @@ impl LayerMetadata {
     ///
     /// White space, the order of the members, and empty `annotations` and `history` do not matter: Bazel rules write
     /// such files too. A descriptor file is read as metadata without `diff_id` when `strictness` is lenient.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::LayerMetadata;
+    /// use imgcore::json::Strictness;
+    ///
+    /// let error = LayerMetadata::parse(br#"{"mediaType":"a/b"}"#, Strictness::Strict).unwrap_err();
+    /// assert_eq!(error.to_string(), "layer metadata: digest is missing");
+    /// ```
     ///
     /// # Errors
     ///
@@ -88,6 +107,15 @@ impl LayerMetadata {
     }
 
     /// Writes the metadata file: members in their fixed order, an indent of two spaces, a newline at the end.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::{Digest, LayerMetadata, MediaType};
+    /// let digest = Digest::sha256_of(b"blob");
+    /// let layer = LayerMetadata::new(None, MediaType::OCI_LAYER_GZIP, digest, 4);
+    /// assert!(layer.to_json_bytes().starts_with(b"{\n  \"mediaType\": "));
+    /// ```
     pub fn to_json_bytes(&self) -> Vec<u8> {
         let mut bytes = self.to_json().to_indented();
         bytes.push(b'\n');
@@ -95,6 +123,15 @@ impl LayerMetadata {
     }
 
     /// Writes the metadata: members in their fixed order, absent ones left out.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::{Digest, LayerMetadata, MediaType};
+    /// let digest = Digest::sha256_of(b"blob");
+    /// let layer = LayerMetadata::new(None, MediaType::OCI_LAYER_GZIP, digest, 4);
+    /// assert_eq!(layer.to_json().get("size").and_then(|size| size.as_u64()), Some(4));
+    /// ```
     pub fn to_json(&self) -> Object {
         let mut object = Object::new();
         if let Some(diff_id) = self.diff_id {
@@ -113,6 +150,15 @@ impl LayerMetadata {
     }
 
     /// Returns the descriptor of the blob, with the annotations.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::{Digest, LayerMetadata, MediaType};
+    /// let digest = Digest::sha256_of(b"blob");
+    /// let layer = LayerMetadata::new(None, MediaType::OCI_LAYER_GZIP, digest, 4);
+    /// assert_eq!(layer.descriptor().digest, digest);
+    /// ```
     pub fn descriptor(&self) -> Descriptor {
         let mut descriptor = Descriptor::new(self.media_type.clone(), self.digest, self.size);
         descriptor.annotations.clone_from(&self.annotations);
@@ -138,6 +184,14 @@ pub struct HistoryEntry {
 
 impl HistoryEntry {
     /// Makes the entry of a layer that a command made.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::HistoryEntry;
+    /// let entry = HistoryEntry::created_by("bazel build //app:layer");
+    /// assert_eq!(entry.to_json().to_compact(), br#"{"created_by":"bazel build //app:layer"}"#);
+    /// ```
     pub fn created_by(command: impl Into<String>) -> Self {
         Self {
             created_by: Some(command.into()),
@@ -160,6 +214,13 @@ impl HistoryEntry {
     }
 
     /// Writes the entry: members in their fixed order; absent and empty ones are left out.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::HistoryEntry;
+    /// assert_eq!(HistoryEntry::default().to_json().to_compact(), b"{}");
+    /// ```
     pub fn to_json(&self) -> Object {
         let mut object = Object::new();
         for (name, text) in [

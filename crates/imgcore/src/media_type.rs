@@ -114,16 +114,40 @@ impl MediaType {
         Self::from_static("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip");
 
     /// Takes a text that is known at compile time.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::MediaType;
+    /// const REPORT: MediaType = MediaType::from_static("application/vnd.example.report");
+    /// assert_eq!(REPORT, MediaType::from("application/vnd.example.report"));
+    /// ```
     pub const fn from_static(text: &'static str) -> Self {
         Self(Cow::Borrowed(text))
     }
 
     /// Returns the text.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::MediaType;
+    /// assert_eq!(MediaType::OCI_EMPTY.as_str(), "application/vnd.oci.empty.v1+json");
+    /// ```
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
     /// Returns the type of an OCI layer of this compression.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::MediaType;
+    /// use imgcore::media_type::Compression;
+    ///
+    /// assert_eq!(MediaType::layer(Compression::Zstd), MediaType::OCI_LAYER_ZSTD);
+    /// ```
     pub fn layer(compression: Compression) -> Self {
         match compression {
             Compression::Gzip => Self::OCI_LAYER_GZIP,
@@ -133,11 +157,31 @@ impl MediaType {
     }
 
     /// Returns which specification the type belongs to.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::MediaType;
+    /// use imgcore::media_type::Family;
+    ///
+    /// assert_eq!(MediaType::DOCKER_CONFIG.family(), Family::Docker);
+    /// assert_eq!(MediaType::from("text/plain").family(), Family::Other);
+    /// ```
     pub fn family(&self) -> Family {
         self.known().map_or(Family::Other, |known| known.family)
     }
 
     /// Returns how the tar of a layer is stored; `None` for what is no layer of a known type.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::MediaType;
+    /// use imgcore::media_type::Compression;
+    ///
+    /// assert_eq!(MediaType::DOCKER_LAYER_TAR.compression(), Some(Compression::None));
+    /// assert_eq!(MediaType::OCI_CONFIG.compression(), None);
+    /// ```
     pub fn compression(&self) -> Option<Compression> {
         match self.role()? {
             Role::Layer { compression, .. } => Some(compression),
@@ -146,27 +190,67 @@ impl MediaType {
     }
 
     /// Returns whether this is an image manifest of either family.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::MediaType;
+    /// assert!(MediaType::DOCKER_MANIFEST.is_manifest());
+    /// assert!(!MediaType::OCI_INDEX.is_manifest());
+    /// ```
     pub fn is_manifest(&self) -> bool {
         self.role() == Some(Role::Manifest)
     }
 
     /// Returns whether this is an index or a manifest list.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::MediaType;
+    /// assert!(MediaType::DOCKER_MANIFEST_LIST.is_index());
+    /// assert!(!MediaType::OCI_MANIFEST.is_index());
+    /// ```
     pub fn is_index(&self) -> bool {
         self.role() == Some(Role::Index)
     }
 
     /// Returns whether this is the config of a container image of either family.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::MediaType;
+    /// assert!(MediaType::DOCKER_CONFIG.is_image_config());
+    /// assert!(!MediaType::OCI_EMPTY.is_image_config());
+    /// ```
     pub fn is_image_config(&self) -> bool {
         self.role() == Some(Role::Config)
     }
 
     /// Returns whether this is a layer of an image: a tar, compressed or not, of either family.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::MediaType;
+    /// assert!(MediaType::OCI_LAYER_ZSTD.is_layer());
+    /// assert!(!MediaType::from("application/vnd.example.model").is_layer());
+    /// ```
     pub fn is_layer(&self) -> bool {
         matches!(self.role(), Some(Role::Layer { .. }))
     }
 
     /// Returns whether this is a layer that may not be redistributed ("foreign"), so that its content may be missing
     /// and its descriptor has `urls`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::MediaType;
+    /// assert!(MediaType::DOCKER_FOREIGN_LAYER_GZIP.is_foreign_layer());
+    /// assert!(!MediaType::DOCKER_LAYER_GZIP.is_foreign_layer());
+    /// ```
     pub fn is_foreign_layer(&self) -> bool {
         matches!(
             self.role(),
@@ -178,6 +262,14 @@ impl MediaType {
     }
 
     /// Returns the type of the OCI family that names the same thing; an OCI or other type is returned as it is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::MediaType;
+    /// assert_eq!(MediaType::DOCKER_MANIFEST_LIST.to_oci(), MediaType::OCI_INDEX);
+    /// assert_eq!(MediaType::from("text/plain").to_oci(), MediaType::from("text/plain"));
+    /// ```
     #[must_use]
     pub fn to_oci(&self) -> Self {
         let Some(Known {

@@ -31,6 +31,14 @@ pub enum Setting<T> {
 
 impl Setting<String> {
     /// Takes the words of a command line: absent or empty removes, [`INHERIT`] keeps.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use imgcore::assemble::Setting;
+    ///
+    /// assert_eq!(Setting::from_word(Some("<inherit from base>".to_owned())), Setting::Inherit);
+    /// ```
     pub fn from_word(word: Option<String>) -> Self {
         match word {
             Some(word) if word == INHERIT => Self::Inherit,
@@ -52,6 +60,16 @@ impl Setting<String> {
 impl Setting<Vec<String>> {
     /// Takes the words of a command line: none removes, [`INHERIT`] alone keeps; among others it stands for the words
     /// that the base has.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use imgcore::assemble::Setting;
+    ///
+    /// assert_eq!(Setting::from_words(Vec::new()), Setting::Unset);
+    /// let words = vec!["/init".to_owned(), "<inherit from base>".to_owned()];
+    /// assert_eq!(Setting::from_words(words.clone()), Setting::Set(words));
+    /// ```
     pub fn from_words(words: Vec<String>) -> Self {
         match words.as_slice() {
             [] => Self::Unset,

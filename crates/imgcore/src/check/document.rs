@@ -8,6 +8,18 @@ use crate::{Descriptor, Digest, Document, Hasher, Index, Raw};
 ///
 /// The document comes back whenever it can be read, so that the check can go on behind a wrong digest. `place` is what
 /// the mismatches call it.
+///
+/// # Examples
+///
+/// ```
+/// use imgcore::check::check_document;
+/// use imgcore::{Descriptor, MediaType};
+///
+/// let descriptor = Descriptor::of(MediaType::OCI_INDEX, b"{}");
+/// let (document, mismatches) = check_document("root", &descriptor, b"[]");
+/// assert!(document.is_none());
+/// assert_eq!(mismatches.len(), 2, "the digest is wrong, and it is no document");
+/// ```
 pub fn check_document(
     place: &str,
     descriptor: &Descriptor,

@@ -20,6 +20,15 @@ impl Mismatch {
     ///
     /// Drivers use it for what only they see, such as a layer that cannot be decompressed
     /// ([`Fault::Unreadable`]).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use imgcore::check::{Fault, Mismatch};
+    ///
+    /// let mismatch = Mismatch::new("image: layer 2", Fault::Missing);
+    /// assert_eq!(mismatch.to_string(), "image: layer 2: is missing");
+    /// ```
     pub fn new(place: impl Into<String>, fault: Fault) -> Self {
         Self {
             place: place.into(),

@@ -24,6 +24,16 @@ pub struct Measured {
 
 impl Measured {
     /// Describes a blob of which only digest and size are known.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use imgcore::check::Measured;
+    /// use imgcore::Digest;
+    ///
+    /// let measured = Measured::new(Digest::sha256_of(b"blob"), 4);
+    /// assert_eq!(measured.diff_id, None);
+    /// ```
     pub fn new(digest: Digest, size: u64) -> Self {
         Self {
             digest,
@@ -34,6 +44,18 @@ impl Measured {
     }
 
     /// Adds what decompressing it showed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use imgcore::check::Measured;
+    /// use imgcore::media_type::Compression;
+    /// use imgcore::{DiffId, Digest};
+    ///
+    /// let measured = Measured::new(Digest::sha256_of(b"tar"), 3)
+    ///     .with_content(DiffId::sha256_of(b"tar"), Compression::None);
+    /// assert_eq!(measured.compression, Some(Compression::None));
+    /// ```
     #[must_use]
     pub fn with_content(mut self, diff_id: DiffId, compression: Compression) -> Self {
         self.diff_id = Some(diff_id);

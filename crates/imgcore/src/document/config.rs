@@ -31,71 +31,197 @@ pub struct Config {
 
 impl Config {
     /// Returns when the image was made, as the config has it (RFC 3339).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::{Config, Raw};
+    /// let config = Raw::<Config>::parse(br#"{"created":"2031-05-06T07:08:09Z"}"#)?;
+    /// assert_eq!(config.created(), Some("2031-05-06T07:08:09Z"));
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
     pub fn created(&self) -> Option<&str> {
         self.created.as_deref()
     }
 
     /// Returns who made the image.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::{Config, Raw};
+    /// let config = Raw::<Config>::parse(br#"{"author":"me"}"#)?;
+    /// assert_eq!(config.author(), Some("me"));
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
     pub fn author(&self) -> Option<&str> {
         self.author.as_deref()
     }
 
     /// Returns the machine that the image is for.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::{Config, Raw};
+    /// let config = Raw::<Config>::parse(br#"{"os":"linux","architecture":"arm64","variant":"v8"}"#)?;
+    /// assert_eq!(config.platform().to_string(), "linux/arm64/v8");
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
     pub fn platform(&self) -> &Platform {
         &self.platform
     }
 
     /// Returns the digests of the uncompressed layers, lowest first.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::{Config, Raw};
+    /// let config = Raw::<Config>::parse(br#"{"rootfs":{"type":"layers","diff_ids":[]}}"#)?;
+    /// assert!(config.diff_ids().is_empty());
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
     pub fn diff_ids(&self) -> &[DiffId] {
         &self.diff_ids
     }
 
     /// Returns how the image came to be, oldest first.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::{Config, Raw};
+    /// let config = Raw::<Config>::parse(br#"{"history":[{"created_by":"make","empty_layer":true}]}"#)?;
+    /// assert!(config.history()[0].empty_layer);
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
     pub fn history(&self) -> &[HistoryEntry] {
         &self.history
     }
 
     /// Returns the user that the program runs as; empty for the default.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::{Config, Raw};
+    /// let config = Raw::<Config>::parse(br#"{"config":{"User":"65532"}}"#)?;
+    /// assert_eq!(config.user(), "65532");
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
     pub fn user(&self) -> &str {
         &self.user
     }
 
     /// Returns the environment, as `NAME=value`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::{Config, Raw};
+    /// let config = Raw::<Config>::parse(br#"{"config":{"Env":["PATH=/bin"]}}"#)?;
+    /// assert_eq!(config.environment(), ["PATH=/bin"]);
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
     pub fn environment(&self) -> &[String] {
         &self.environment
     }
 
     /// Returns the program and its first arguments.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::{Config, Raw};
+    /// let config = Raw::<Config>::parse(br#"{"config":{"Entrypoint":["/app"]}}"#)?;
+    /// assert_eq!(config.entrypoint(), ["/app"]);
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
     pub fn entrypoint(&self) -> &[String] {
         &self.entrypoint
     }
 
     /// Returns the default arguments, or the program where there is no entrypoint.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::{Config, Raw};
+    /// let config = Raw::<Config>::parse(br#"{"config":{"Cmd":["-v"]}}"#)?;
+    /// assert_eq!(config.command(), ["-v"]);
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
     pub fn command(&self) -> &[String] {
         &self.command
     }
 
     /// Returns the directory that the program starts in; empty for the default.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::{Config, Raw};
+    /// let config = Raw::<Config>::parse(br#"{"config":{"WorkingDir":"/srv"}}"#)?;
+    /// assert_eq!(config.working_dir(), "/srv");
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
     pub fn working_dir(&self) -> &str {
         &self.working_dir
     }
 
     /// Returns the labels.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::{Config, Raw};
+    /// let config = Raw::<Config>::parse(br#"{"config":{"Labels":{"team":"blue"}}}"#)?;
+    /// assert_eq!(config.labels()["team"], "blue");
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
     pub fn labels(&self) -> &BTreeMap<String, String> {
         &self.labels
     }
 
     /// Returns the signal that asks the program to end; empty for the default.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::{Config, Raw};
+    /// let config = Raw::<Config>::parse(br#"{"config":{"StopSignal":"SIGINT"}}"#)?;
+    /// assert_eq!(config.stop_signal(), "SIGINT");
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
     pub fn stop_signal(&self) -> &str {
         &self.stop_signal
     }
 
     /// Returns the ports that the program listens on (`8080/tcp`).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::{Config, Raw};
+    /// let config = Raw::<Config>::parse(br#"{"config":{"ExposedPorts":{"80/tcp":{}}}}"#)?;
+    /// assert!(config.exposed_ports().contains("80/tcp"));
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
     pub fn exposed_ports(&self) -> &BTreeSet<String> {
         &self.exposed_ports
     }
 
     /// Returns the directories that hold data of the container rather than of the image.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::{Config, Raw};
+    /// let config = Raw::<Config>::parse(br#"{"config":{"Volumes":{"/data":{}}}}"#)?;
+    /// assert!(config.volumes().contains("/data"));
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
     pub fn volumes(&self) -> &BTreeSet<String> {
         &self.volumes
     }

@@ -32,6 +32,19 @@ impl Manifest {
     pub const MAX_LAYERS: usize = 10_000;
 
     /// Returns whether this is a container image rather than another artifact.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::assemble::{Base, ImageOptions, assemble_image};
+    /// # use imgcore::{Manifest, Platform, Raw};
+    /// # let mut options = ImageOptions::default();
+    /// # options.config.platform = Some(Platform::new("linux", "amd64"));
+    /// # let image = assemble_image(&Base::default(), &[], &options)?;
+    /// # let manifest = Raw::<Manifest>::parse(&image.manifest)?;
+    /// assert!(manifest.is_image());
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
     pub fn is_image(&self) -> bool {
         self.config.media_type.is_image_config()
     }

@@ -69,6 +69,15 @@ impl Document {
     }
 
     /// Returns the bytes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::Document;
+    /// let text = br#"{ "manifests": [] }"#;
+    /// assert_eq!(Document::classify(text, None)?.bytes(), text);
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
     pub fn bytes(&self) -> &[u8] {
         match self {
             Self::Index(index) => index.bytes(),
@@ -77,6 +86,15 @@ impl Document {
     }
 
     /// Returns the descriptor of the document: media type, digest and size.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::{Digest, Document};
+    /// let text = br#"{ "manifests": [] }"#;
+    /// assert_eq!(Document::classify(text, None)?.descriptor().digest, Digest::sha256_of(text));
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
     pub fn descriptor(&self) -> Descriptor {
         match self {
             Self::Index(index) => index.descriptor(),

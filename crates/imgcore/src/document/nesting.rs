@@ -27,6 +27,15 @@ impl Nesting {
     pub const MAX_DEPTH: usize = 4;
 
     /// Starts at a root.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use imgcore::{Digest, document::Nesting};
+    ///
+    /// let root = Digest::sha256_of(b"index");
+    /// assert!(Nesting::new(root).enter(root).is_err());
+    /// ```
     pub fn new(root: Digest) -> Self {
         Self { way: vec![root] }
     }

@@ -40,6 +40,14 @@ impl<T: View> Raw<T> {
     /// Where the kind is not known, and for everything from a registry, use
     /// [`Document::classify`](super::Document::classify).
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::{Manifest, Raw};
+    /// let error = Raw::<Manifest>::parse(br#"{"manifests":[]}"#).unwrap_err();
+    /// assert_eq!(error.to_string(), "manifest is an index: choose one of its images");
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge) when the document is larger or deeper than
@@ -74,21 +82,57 @@ impl<T: View> Raw<T> {
     }
 
     /// Returns the bytes, as they came.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::{Config, Raw};
+    /// let config = Raw::<Config>::parse(br#"{ }"#)?;
+    /// assert_eq!(config.bytes(), b"{ }");
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
     pub fn bytes(&self) -> &[u8] {
         &self.0.bytes
     }
 
     /// Returns the SHA-256 digest of the bytes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::{Config, Raw};
+    /// let config = Raw::<Config>::parse(br#"{ }"#)?;
+    /// assert_eq!(config.digest(), imgcore::Digest::sha256_of(b"{ }"));
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
     pub fn digest(&self) -> Digest {
         self.0.digest
     }
 
     /// Returns what the document calls itself or was called by its sender; an OCI type when nobody said.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::{Config, Raw};
+    /// let config = Raw::<Config>::parse(br#"{ }"#)?;
+    /// assert_eq!(*config.media_type(), imgcore::MediaType::OCI_CONFIG);
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
     pub fn media_type(&self) -> &MediaType {
         &self.0.media_type
     }
 
     /// Returns a descriptor of the document: media type, digest and size.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::{Config, Raw};
+    /// let config = Raw::<Config>::parse(br#"{ }"#)?;
+    /// assert_eq!(config.descriptor().size, 3);
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
     pub fn descriptor(&self) -> Descriptor {
         Descriptor::new(
             self.0.media_type.clone(),
@@ -98,6 +142,15 @@ impl<T: View> Raw<T> {
     }
 
     /// Returns all members, those too that the view does not know.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::{Config, Raw};
+    /// let config = Raw::<Config>::parse(br#"{"x-unknown": 1.50}"#)?;
+    /// assert_eq!(config.object().get("x-unknown").map(|value| value.text()), Some("1.50"));
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
     pub fn object(&self) -> &Object {
         &self.0.object
     }

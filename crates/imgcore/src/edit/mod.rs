@@ -36,6 +36,15 @@ pub struct ConfigEdit {
 
 impl ConfigEdit {
     /// Starts from a config.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::{Config, Raw};
+    /// let config = Raw::<Config>::parse(br#"{ }"#)?;
+    /// assert_eq!(imgcore::edit::ConfigEdit::new(&config).finish()?, config);
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
     pub fn new(config: &Raw<Config>) -> Self {
         Self {
             object: config.object().clone(),
@@ -43,6 +52,17 @@ impl ConfigEdit {
     }
 
     /// Replaces the digests of the uncompressed layers.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::{Config, Raw};
+    /// let config = Raw::<Config>::parse(br#"{"rootfs":{"x":1}}"#)?;
+    /// let mut edit = imgcore::edit::ConfigEdit::new(&config);
+    /// edit.set_diff_ids(&[]);
+    /// assert_eq!(edit.finish()?.bytes(), br#"{"rootfs":{"x":1,"type":"layers","diff_ids":[]}}"#);
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
     pub fn set_diff_ids(&mut self, diff_ids: &[DiffId]) {
         let mut rootfs = self
             .object
@@ -58,6 +78,17 @@ impl ConfigEdit {
     }
 
     /// Replaces the history; an empty one is left out.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::{Config, Raw};
+    /// let config = Raw::<Config>::parse(br#"{"history":[{}]}"#)?;
+    /// let mut edit = imgcore::edit::ConfigEdit::new(&config);
+    /// edit.set_history(&[]);
+    /// assert_eq!(edit.finish()?.bytes(), b"{}");
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
     pub fn set_history(&mut self, history: &[HistoryEntry]) {
         if history.is_empty() {
             self.object.remove("history");
@@ -68,6 +99,17 @@ impl ConfigEdit {
     }
 
     /// Sets a member to any value.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::{Config, Raw};
+    /// let config = Raw::<Config>::parse(br#"{"author":"them"}"#)?;
+    /// let mut edit = imgcore::edit::ConfigEdit::new(&config);
+    /// edit.set("author", "us");
+    /// assert_eq!(edit.finish()?.author(), Some("us"));
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
     pub fn set(&mut self, name: &str, value: impl Into<Value>) {
         self.object.set(name, value);
     }
@@ -96,6 +138,21 @@ pub struct ManifestEdit {
 
 impl ManifestEdit {
     /// Starts from a manifest.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::assemble::{Base, ImageOptions, assemble_image};
+    /// # use imgcore::{Manifest, Platform, Raw};
+    /// # let mut options = ImageOptions::default();
+    /// # options.config.platform = Some(Platform::new("linux", "amd64"));
+    /// # let image = assemble_image(&Base::default(), &[], &options)?;
+    /// # let manifest = Raw::<Manifest>::parse(&image.manifest)?;
+    /// use imgcore::edit::ManifestEdit;
+    ///
+    /// assert_eq!(ManifestEdit::new(&manifest).finish()?, manifest);
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
     pub fn new(manifest: &Raw<Manifest>) -> Self {
         Self {
             object: manifest.object().clone(),
@@ -106,6 +163,25 @@ impl ManifestEdit {
     }
 
     /// Points to another config of the same type.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::assemble::{Base, ImageOptions, assemble_image};
+    /// # use imgcore::{Manifest, Platform, Raw};
+    /// # let mut options = ImageOptions::default();
+    /// # options.config.platform = Some(Platform::new("linux", "amd64"));
+    /// # let image = assemble_image(&Base::default(), &[], &options)?;
+    /// # let manifest = Raw::<Manifest>::parse(&image.manifest)?;
+    /// use imgcore::edit::ManifestEdit;
+    /// use imgcore::Config;
+    ///
+    /// let config = Raw::<Config>::parse(b"{}")?;
+    /// let mut edit = ManifestEdit::new(&manifest);
+    /// edit.set_config(&config);
+    /// assert_eq!(edit.finish()?.config.digest, config.digest());
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
     pub fn set_config(&mut self, config: &Raw<Config>) {
         let mut target = config.descriptor();
         target.media_type.clone_from(&self.config.media_type);
@@ -116,6 +192,25 @@ impl ManifestEdit {
     /// Replaces the layers, lowest first.
     ///
     /// A layer that was there before, with the same descriptor, keeps the bytes of its descriptor.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::assemble::{Base, ImageOptions, assemble_image};
+    /// # use imgcore::{Manifest, Platform, Raw};
+    /// # let mut options = ImageOptions::default();
+    /// # options.config.platform = Some(Platform::new("linux", "amd64"));
+    /// # let image = assemble_image(&Base::default(), &[], &options)?;
+    /// # let manifest = Raw::<Manifest>::parse(&image.manifest)?;
+    /// use imgcore::edit::ManifestEdit;
+    /// use imgcore::{Descriptor, MediaType};
+    ///
+    /// let layer = Descriptor::of(MediaType::OCI_LAYER_ZSTD, b"blob");
+    /// let mut edit = ManifestEdit::new(&manifest);
+    /// edit.set_layers(&[layer.clone()]);
+    /// assert_eq!(edit.finish()?.layers, [layer]);
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
     pub fn set_layers(&mut self, layers: &[Descriptor]) {
         self.object.set(
             "layers",
@@ -125,6 +220,23 @@ impl ManifestEdit {
     }
 
     /// Sets an annotation of the manifest.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::assemble::{Base, ImageOptions, assemble_image};
+    /// # use imgcore::{Manifest, Platform, Raw};
+    /// # let mut options = ImageOptions::default();
+    /// # options.config.platform = Some(Platform::new("linux", "amd64"));
+    /// # let image = assemble_image(&Base::default(), &[], &options)?;
+    /// # let manifest = Raw::<Manifest>::parse(&image.manifest)?;
+    /// use imgcore::edit::ManifestEdit;
+    ///
+    /// let mut edit = ManifestEdit::new(&manifest);
+    /// edit.set_annotation("team", "blue");
+    /// assert_eq!(edit.finish()?.annotations["team"], "blue");
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
     pub fn set_annotation(&mut self, name: &str, text: &str) {
         let annotations = self.object.get("annotations").and_then(Value::as_object);
         let mut annotations = annotations.unwrap_or_default();
@@ -200,6 +312,17 @@ pub struct IndexEdit {
 
 impl IndexEdit {
     /// Starts from an index.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::assemble::{IndexOptions, assemble_index};
+    /// # use imgcore::edit::IndexEdit;
+    /// # use imgcore::{Descriptor, Index, MediaType, Raw};
+    /// # let index = Raw::<Index>::parse(&assemble_index(&[], &IndexOptions::default()))?;
+    /// assert_eq!(IndexEdit::new(&index).finish()?, index);
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
     pub fn new(index: &Raw<Index>) -> Self {
         Self {
             object: index.object().clone(),
@@ -211,6 +334,20 @@ impl IndexEdit {
     /// Replaces the entries.
     ///
     /// An entry that was there before, with the same descriptor, keeps its bytes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::assemble::{IndexOptions, assemble_index};
+    /// # use imgcore::edit::IndexEdit;
+    /// # use imgcore::{Descriptor, Index, MediaType, Raw};
+    /// # let index = Raw::<Index>::parse(&assemble_index(&[], &IndexOptions::default()))?;
+    /// let entry = Descriptor::of(MediaType::OCI_MANIFEST, b"manifest");
+    /// let mut edit = IndexEdit::new(&index);
+    /// edit.set_manifests(&[entry.clone()]);
+    /// assert_eq!(edit.finish()?.manifests, [entry]);
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
     pub fn set_manifests(&mut self, manifests: &[Descriptor]) {
         let entries = replaced(&self.object, "manifests", &self.manifests, manifests);
         self.object.set("manifests", entries);
@@ -219,6 +356,19 @@ impl IndexEdit {
 
     /// Points the entry at `position` (from 0) to another document; its platform, its annotations and members that this
     /// crate does not know stay.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::assemble::{IndexOptions, assemble_index};
+    /// # use imgcore::edit::IndexEdit;
+    /// # use imgcore::{Descriptor, Index, MediaType, Raw};
+    /// # let index = Raw::<Index>::parse(&assemble_index(&[], &IndexOptions::default()))?;
+    /// let target = Descriptor::of(MediaType::OCI_MANIFEST, b"manifest");
+    /// let error = IndexEdit::new(&index).retarget(0, &target).unwrap_err();
+    /// assert_eq!(error.to_string(), "index has 0 entries and no entry 0");
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
     ///
     /// # Errors
     ///

@@ -42,6 +42,15 @@ pub struct Fields {
 impl Fields {
     /// Starts to read `value`, which errors call `place`.
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// use imgcore::json::{Fields, Value};
+    ///
+    /// let error = Fields::of(&Value::from("text"), "manifest").unwrap_err();
+    /// assert_eq!(error.to_string(), "manifest is no JSON object");
+    /// ```
+    ///
     /// # Errors
     ///
     /// When `value` is no object.
@@ -68,11 +77,33 @@ impl Fields {
     }
 
     /// Returns what errors call a member.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::json::{Fields, Limits, Value};
+    /// let value = Value::parse(br#"{}"#, &Limits::default())?;
+    /// let mut fields = Fields::of(&value, "thing")?;
+    /// assert_eq!(fields.place_of("layers[2]"), "thing: layers[2]");
+    /// # fields.optional("x");
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
     pub fn place_of(&self, name: &str) -> String {
         format!("{}: {name}", self.place)
     }
 
     /// Makes an error about a member.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::json::{Fields, Limits, Value};
+    /// let value = Value::parse(br#"{}"#, &Limits::default())?;
+    /// let mut fields = Fields::of(&value, "thing")?;
+    /// assert_eq!(fields.error("size", "is odd").to_string(), "thing: size is odd");
+    /// # fields.optional("x");
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
     pub fn error(&self, name: &str, what: &str) -> Error {
         Error::new(
             ErrorKind::Malformed,
@@ -81,6 +112,17 @@ impl Fields {
     }
 
     /// Returns a member that may be absent.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::json::{Fields, Limits, Value};
+    /// let value = Value::parse(br#"{"a": null, "b": 1}"#, &Limits::default())?;
+    /// let mut fields = Fields::of(&value, "thing")?;
+    /// assert!(fields.optional("a").is_none());
+    /// assert!(fields.optional("b").is_some());
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
     pub fn optional(&mut self, name: &str) -> Option<Value> {
         self.known.push(name.to_owned());
         self.object
@@ -91,6 +133,17 @@ impl Fields {
 
     /// Returns a member that must be there.
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::json::{Fields, Limits, Value};
+    /// let value = Value::parse(br#"{"a": 1}"#, &Limits::default())?;
+    /// let mut fields = Fields::of(&value, "thing")?;
+    /// assert!(fields.required("a").is_ok());
+    /// assert_eq!(fields.required("b").unwrap_err().to_string(), "thing: b is missing");
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// When it is absent.
@@ -100,6 +153,17 @@ impl Fields {
     }
 
     /// Returns a text that may be absent.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::json::{Fields, Limits, Value};
+    /// let value = Value::parse(br#"{"a": "text"}"#, &Limits::default())?;
+    /// let mut fields = Fields::of(&value, "thing")?;
+    /// assert_eq!(fields.optional_string("a")?.as_deref(), Some("text"));
+    /// assert_eq!(fields.optional_string("b")?, None);
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -113,6 +177,17 @@ impl Fields {
 
     /// Returns a text that must be there.
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::json::{Fields, Limits, Value};
+    /// let value = Value::parse(br#"{"a": "text", "b": 1}"#, &Limits::default())?;
+    /// let mut fields = Fields::of(&value, "thing")?;
+    /// assert_eq!(fields.string("a")?, "text");
+    /// assert_eq!(fields.string("b").unwrap_err().to_string(), "thing: b is no string");
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// When the member is absent or not a string.
@@ -122,6 +197,17 @@ impl Fields {
     }
 
     /// Returns a text that must be there, parsed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::json::{Fields, Limits, Value};
+    /// let value = Value::parse(br#"{"platform": "linux/amd64"}"#, &Limits::default())?;
+    /// let mut fields = Fields::of(&value, "thing")?;
+    /// let platform: imgcore::Platform = fields.parsed("platform")?;
+    /// assert_eq!(platform.os, "linux");
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -136,6 +222,17 @@ impl Fields {
     }
 
     /// Returns a list of texts, each parsed; one that is absent is empty.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::json::{Fields, Limits, Value};
+    /// let value = Value::parse(br#"{"platforms": ["linux/amd64"]}"#, &Limits::default())?;
+    /// let mut fields = Fields::of(&value, "thing")?;
+    /// let platforms: Vec<imgcore::Platform> = fields.parsed_list("platforms")?;
+    /// assert_eq!(platforms.len(), 1);
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -155,6 +252,16 @@ impl Fields {
 
     /// Returns a whole number from 0 to `u64::MAX` that must be there.
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::json::{Fields, Limits, Value};
+    /// let value = Value::parse(br#"{"size": 7}"#, &Limits::default())?;
+    /// let mut fields = Fields::of(&value, "thing")?;
+    /// assert_eq!(fields.unsigned("size")?, 7);
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// When the member is absent or no such number.
@@ -166,6 +273,17 @@ impl Fields {
     }
 
     /// Returns a boolean; one that is absent is false.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::json::{Fields, Limits, Value};
+    /// let value = Value::parse(br#"{"a": true}"#, &Limits::default())?;
+    /// let mut fields = Fields::of(&value, "thing")?;
+    /// assert!(fields.flag("a")?);
+    /// assert!(!fields.flag("b")?);
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -181,6 +299,17 @@ impl Fields {
 
     /// Returns the elements of an array, each read by `read`, which gets the place of the element too; an array that
     /// is absent is empty.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::json::{Fields, Limits, Value};
+    /// let value = Value::parse(br#"{"sizes": [1, 2]}"#, &Limits::default())?;
+    /// let mut fields = Fields::of(&value, "thing")?;
+    /// let sizes = fields.list("sizes", |value, _place| Ok(value.as_u64().unwrap_or_default()))?;
+    /// assert_eq!(sizes, [1, 2]);
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -204,6 +333,16 @@ impl Fields {
 
     /// Returns a list of texts; one that is absent is empty.
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::json::{Fields, Limits, Value};
+    /// let value = Value::parse(br#"{"words": ["a", "b"]}"#, &Limits::default())?;
+    /// let mut fields = Fields::of(&value, "thing")?;
+    /// assert_eq!(fields.strings("words")?, ["a", "b"]);
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// When the member is not an array of strings.
@@ -215,6 +354,16 @@ impl Fields {
     }
 
     /// Returns the members of an object whose values are texts; one that is absent is empty.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::json::{Fields, Limits, Value};
+    /// let value = Value::parse(br#"{"labels": {"a": "1"}}"#, &Limits::default())?;
+    /// let mut fields = Fields::of(&value, "thing")?;
+    /// assert_eq!(fields.string_map("labels")?["a"], "1");
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -238,6 +387,17 @@ impl Fields {
     }
 
     /// Ends the reading.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::json::{Fields, Limits, Value};
+    /// let value = Value::parse(br#"{"size": 1, "x": 2}"#, &Limits::default())?;
+    /// let mut fields = Fields::of(&value, "thing")?;
+    /// fields.unsigned("size")?;
+    /// assert!(fields.finish(imgcore::json::Strictness::Lenient).is_ok());
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
     ///
     /// # Errors
     ///

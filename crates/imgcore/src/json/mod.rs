@@ -64,6 +64,15 @@ pub struct Limits {
 
 impl Limits {
     /// Sets the largest document, in bytes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use imgcore::json::{Limits, Value};
+    ///
+    /// let limits = Limits::default().with_max_bytes(4);
+    /// assert!(Value::parse(b"[1,2]", &limits).is_err());
+    /// ```
     #[must_use]
     pub fn with_max_bytes(mut self, max_bytes: usize) -> Self {
         self.max_bytes = max_bytes;
@@ -71,6 +80,15 @@ impl Limits {
     }
 
     /// Sets how many arrays and objects may stand inside each other.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use imgcore::json::{Limits, Value};
+    ///
+    /// let limits = Limits::default().with_max_depth(1);
+    /// assert!(Value::parse(b"[[]]", &limits).is_err());
+    /// ```
     #[must_use]
     pub fn with_max_depth(mut self, max_depth: usize) -> Self {
         self.max_depth = max_depth;
@@ -78,6 +96,16 @@ impl Limits {
     }
 
     /// Sets whether members may differ in case only, for documents whose members are free text.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use imgcore::json::{Limits, Value};
+    ///
+    /// let text = br#"{"http_proxy": "", "HTTP_PROXY": ""}"#;
+    /// assert!(Value::parse(text, &Limits::default()).is_err());
+    /// assert!(Value::parse(text, &Limits::default().with_case_variants(true)).is_ok());
+    /// ```
     #[must_use]
     pub fn with_case_variants(mut self, allow: bool) -> Self {
         self.allow_case_variants = allow;
@@ -146,6 +174,15 @@ pub struct Value {
 impl Value {
     /// Reads a document.
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// use imgcore::json::{Limits, Value};
+    ///
+    /// let error = Value::parse(b"[1,]", &Limits::default()).unwrap_err();
+    /// assert_eq!(error.to_string(), "JSON document has no value where one must start at byte 3");
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::TooLarge`] when it is larger or deeper than `limits`; [`ErrorKind::Malformed`] when it is not JSON
@@ -182,6 +219,15 @@ impl Value {
     }
 
     /// Returns the kind.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::json::{Limits, Value};
+    /// let value = Value::parse(br#"[]"#, &Limits::default())?;
+    /// assert_eq!(value.kind(), imgcore::json::Kind::Array);
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
     pub fn kind(&self) -> Kind {
         match self.text().as_bytes()[0] {
             b'[' => Kind::Array,
@@ -194,16 +240,43 @@ impl Value {
     }
 
     /// Returns the text of the value as the document has it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::json::{Limits, Value};
+    /// let value = Value::parse(br#" [1, 2.50] "#, &Limits::default())?;
+    /// assert_eq!(value.text(), "[1, 2.50]");
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
     pub fn text(&self) -> &str {
         &self.document[self.start..self.end]
     }
 
     /// Returns whether this is `null`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::json::{Limits, Value};
+    /// let value = Value::parse(br#"null"#, &Limits::default())?;
+    /// assert!(value.is_null());
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
     pub fn is_null(&self) -> bool {
         self.kind() == Kind::Null
     }
 
     /// Returns the value of a boolean.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::json::{Limits, Value};
+    /// let value = Value::parse(br#"true"#, &Limits::default())?;
+    /// assert_eq!(value.as_bool(), Some(true));
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
     pub fn as_bool(&self) -> Option<bool> {
         match self.text() {
             "true" => Some(true),
@@ -213,16 +286,44 @@ impl Value {
     }
 
     /// Returns the value of a whole number from 0 to `u64::MAX` that is written without fraction and exponent.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::json::{Limits, Value};
+    /// let value = Value::parse(br#"[7, -7, 7.0]"#, &Limits::default())?;
+    /// let numbers: Vec<_> = value.elements().into_iter().flatten().map(|it| it.as_u64()).collect();
+    /// assert_eq!(numbers, [Some(7), None, None]);
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
     pub fn as_u64(&self) -> Option<u64> {
         self.text().parse().ok()
     }
 
     /// Returns the value of a whole number in the range of `i64` that is written without fraction and exponent.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::json::{Limits, Value};
+    /// let value = Value::parse(br#"-7"#, &Limits::default())?;
+    /// assert_eq!(value.as_i64(), Some(-7));
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
     pub fn as_i64(&self) -> Option<i64> {
         self.text().parse().ok()
     }
 
     /// Returns the value of any number, rounded to the nearest `f64`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::json::{Limits, Value};
+    /// let value = Value::parse(br#"15e-1"#, &Limits::default())?;
+    /// assert_eq!(value.as_f64(), Some(1.5));
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
     pub fn as_f64(&self) -> Option<f64> {
         match self.kind() {
             Kind::Number => self.text().parse().ok(),
@@ -231,6 +332,15 @@ impl Value {
     }
 
     /// Returns the text that a string stands for.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::json::{Limits, Value};
+    /// let value = Value::parse(br#""a\u0062""#, &Limits::default())?;
+    /// assert_eq!(value.as_str().as_deref(), Some("ab"));
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
     pub fn as_str(&self) -> Option<Cow<'_, str>> {
         match self.kind() {
             Kind::String => Some(scan::unescape(self.text())),
@@ -239,11 +349,30 @@ impl Value {
     }
 
     /// Returns the elements of an array.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::json::{Limits, Value};
+    /// let value = Value::parse(br#"[1, 2]"#, &Limits::default())?;
+    /// assert_eq!(value.as_array().map(|elements| elements.len()), Some(2));
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
     pub fn as_array(&self) -> Option<Vec<Self>> {
         self.elements().map(Iterator::collect)
     }
 
     /// Iterates over the elements of an array, without a list of them all.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::json::{Limits, Value};
+    /// let value = Value::parse(br#"[1, 2]"#, &Limits::default())?;
+    /// let sum: u64 = value.elements().into_iter().flatten().filter_map(|it| it.as_u64()).sum();
+    /// assert_eq!(sum, 3);
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
     pub fn elements(&self) -> Option<impl Iterator<Item = Self>> {
         match self.kind() {
             Kind::Array => Some(scan::elements(self.text()).map(|range| self.part(range))),
@@ -252,6 +381,15 @@ impl Value {
     }
 
     /// Returns the members of an object.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::json::{Limits, Value};
+    /// let value = Value::parse(br#"{"a": 1}"#, &Limits::default())?;
+    /// assert!(value.as_object().is_some_and(|object| object.contains("a")));
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
     pub fn as_object(&self) -> Option<Object> {
         match self.kind() {
             Kind::Object => Some(Object::of(self)),
@@ -260,6 +398,15 @@ impl Value {
     }
 
     /// Writes the canonical form on one line, without white space and without a newline at the end.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::json::{Limits, Value};
+    /// let value = Value::parse(br#"[ 1, 2 ]"#, &Limits::default())?;
+    /// assert_eq!(value.to_compact(), b"[1,2]");
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
     pub fn to_compact(&self) -> Vec<u8> {
         let mut out = String::with_capacity(self.text().len());
         write::compact(self.text(), &mut out);
@@ -267,6 +414,15 @@ impl Value {
     }
 
     /// Writes the canonical form with an indent of two spaces, without a newline at the end.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::json::{Limits, Value};
+    /// let value = Value::parse(br#"[1]"#, &Limits::default())?;
+    /// assert_eq!(value.to_indented(), b"[\n  1\n]");
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
     pub fn to_indented(&self) -> Vec<u8> {
         let mut out = String::with_capacity(2 * self.text().len());
         write::indented(self.text(), &mut out);

@@ -68,6 +68,14 @@ impl Eq for Text {}
 
 impl Object {
     /// Makes an object without members.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use imgcore::json::Object;
+    ///
+    /// assert_eq!(Object::new().to_bytes(), b"{}");
+    /// ```
     pub fn new() -> Self {
         Self::default()
     }
@@ -96,6 +104,16 @@ impl Object {
     }
 
     /// Returns the value of a member; the name is compared exactly.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::json::{Limits, Value};
+    /// let object = Value::parse(br#"{"size": 3}"#, &Limits::default())?.as_object().expect("it is one");
+    /// assert_eq!(object.get("size").and_then(|size| size.as_u64()), Some(3));
+    /// assert!(object.get("Size").is_none());
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
     pub fn get(&self, key: &str) -> Option<&Value> {
         self.members
             .iter()
@@ -104,11 +122,31 @@ impl Object {
     }
 
     /// Returns whether there is a member of this name.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::json::{Limits, Value};
+    /// let object = Value::parse(br#"{"size": null}"#, &Limits::default())?.as_object().expect("it is one");
+    /// assert!(object.contains("size"));
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
     pub fn contains(&self, key: &str) -> bool {
         self.get(key).is_some()
     }
 
     /// Replaces the value of a member where it stands, or adds a member at the end.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::json::{Limits, Value};
+    /// let mut object = Value::parse(br#"{"a": 1, "b": 2}"#, &Limits::default())?.as_object().expect("it is one");
+    /// object.set("a", "one");
+    /// object.set("c", 3_u64);
+    /// assert_eq!(object.to_bytes(), br#"{"a": "one", "b": 2, "c": 3}"#);
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
     pub fn set(&mut self, key: &str, value: impl Into<Value>) {
         let value = value.into();
         if let Some(member) = self.members.iter_mut().find(|member| member.key == key) {
@@ -119,6 +157,16 @@ impl Object {
     }
 
     /// Removes a member and returns its value.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::json::{Limits, Value};
+    /// let mut object = Value::parse(br#"{"a": 1, "b": 2}"#, &Limits::default())?.as_object().expect("it is one");
+    /// assert!(object.remove("a").is_some());
+    /// assert_eq!(object.to_bytes(), br#"{ "b": 2}"#);
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
     pub fn remove(&mut self, key: &str) -> Option<Value> {
         let index = self.members.iter().position(|member| member.key == key)?;
         let removed = self.members.remove(index);
@@ -131,6 +179,15 @@ impl Object {
     }
 
     /// Iterates over the members in their order.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::json::{Limits, Value};
+    /// let object = Value::parse(br#"{"b": 1, "a": 2}"#, &Limits::default())?.as_object().expect("it is one");
+    /// assert_eq!(object.iter().map(|(name, _)| name).collect::<Vec<_>>(), ["b", "a"]);
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.members
             .iter()
@@ -138,26 +195,72 @@ impl Object {
     }
 
     /// Returns how many members there are.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::json::{Limits, Value};
+    /// let object = Value::parse(br#"{"b": 1, "a": 2}"#, &Limits::default())?.as_object().expect("it is one");
+    /// assert_eq!(object.len(), 2);
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
     pub fn len(&self) -> usize {
         self.members.len()
     }
 
     /// Returns whether there are no members.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::json::{Limits, Value};
+    /// let object = Value::parse(br#"{ }"#, &Limits::default())?.as_object().expect("it is one");
+    /// assert!(object.is_empty());
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.members.is_empty()
     }
 
     /// Writes the object with every member that was not touched as the bytes that it had, white space included.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::json::{Limits, Value};
+    /// let mut object = Value::parse(br#"{"a" : 1.50, "b": 2}"#, &Limits::default())?.as_object().expect("it is one");
+    /// object.set("b", 3_u64);
+    /// assert_eq!(object.to_bytes(), br#"{"a" : 1.50, "b": 3}"#);
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
     pub fn to_bytes(&self) -> Vec<u8> {
         self.to_text().into_bytes()
     }
 
     /// Writes the canonical form on one line, without white space and without a newline at the end.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::json::{Limits, Value};
+    /// let object = Value::parse(br#"{"a" : [1, 2]}"#, &Limits::default())?.as_object().expect("it is one");
+    /// assert_eq!(object.to_compact(), br#"{"a":[1,2]}"#);
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
     pub fn to_compact(&self) -> Vec<u8> {
         Value::from_text(self.to_text()).to_compact()
     }
 
     /// Writes the canonical form with an indent of two spaces, without a newline at the end.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use imgcore::json::{Limits, Value};
+    /// let object = Value::parse(br#"{"a" : 1}"#, &Limits::default())?.as_object().expect("it is one");
+    /// assert_eq!(object.to_indented(), b"{\n  \"a\": 1\n}");
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
     pub fn to_indented(&self) -> Vec<u8> {
         Value::from_text(self.to_text()).to_indented()
     }
