@@ -206,6 +206,11 @@ impl LayoutIndex {
         self.descriptors.len() < before
     }
 
+    /// Removes the entries that have no name.
+    pub fn remove_unnamed(&mut self) {
+        self.retain(|it| it.annotations.contains_key(REF_NAME));
+    }
+
     /// Writes the index, with two spaces a level.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut document = self.document.clone();

@@ -143,6 +143,22 @@ impl OciLayout {
         })
     }
 
+    /// Makes an image the only one in the index that has no name. Blobs stay.
+    ///
+    /// # Errors
+    ///
+    /// As [`add`](Self::add).
+    pub fn set_unnamed(&self, descriptor: &Descriptor) -> Result<()> {
+        if self.size_of(&descriptor.digest)?.is_none() {
+            return Err(Error::not_found(&descriptor.digest, self.place()));
+        }
+        self.change_index(|index| {
+            index.remove_unnamed();
+            index.add(descriptor, None);
+            true
+        })
+    }
+
     /// Removes a name from the index. Returns whether it was there. Blobs stay.
     ///
     /// # Errors

@@ -93,6 +93,24 @@ fn names_are_added_replaced_and_removed() {
 }
 
 #[test]
+fn an_image_becomes_the_only_one_without_a_name() {
+    let root = tempfile::tempdir().unwrap();
+    let layout = layout(root.path());
+    layout.add(&manifest(&layout, "1"), None).unwrap();
+    layout.add(&manifest(&layout, "2"), Some("a")).unwrap();
+    layout.set_unnamed(&manifest(&layout, "3")).unwrap();
+    let index = layout.index().unwrap();
+    let digests: Vec<_> = index.descriptors().iter().map(|it| it.digest).collect();
+    assert_eq!(
+        digests,
+        ["2", "3"].map(|it| Digest::sha256_of(it.as_bytes()))
+    );
+    let missing = Descriptor::of(MediaType::OCI_MANIFEST, b"missing");
+    let error = layout.set_unnamed(&missing).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+}
+
+#[test]
 fn an_image_that_is_not_there_is_not_named() {
     let root = tempfile::tempdir().unwrap();
     let layout = layout(root.path());
