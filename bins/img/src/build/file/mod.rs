@@ -1,5 +1,7 @@
 //! Reading a build file.
 
+#[cfg(test)]
+mod published;
 mod schema;
 #[cfg(test)]
 mod tests;
@@ -9,15 +11,14 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
+use imgcore::Platform;
 
 use super::reason;
 use crate::context::Context;
 use crate::report::Failure;
 
-pub(crate) use schema::{
-    Base, Build, Compression, Config, Copy, Healthcheck, Layer, Level, Output,
-};
-pub(crate) use value::{ImagePath, Mode, Owner, Text};
+pub(crate) use schema::{Base, Build, Compression, Config, Copy, Healthcheck, Layer, Level};
+pub(crate) use value::{ImagePath, Owner, Text};
 
 /// A build file that was read: what it says, and where it says it.
 #[derive(Debug)]
@@ -64,8 +65,12 @@ impl BuildFile {
 
     /// Finds the file that a path in the build file names.
     pub(crate) fn path(&self, path: impl AsRef<Path>) -> PathBuf {
+        let path = path.as_ref();
+        if path.as_os_str().is_empty() {
+            return self.directory.clone();
+        }
         if self.directory == Path::new(".") {
-            return path.as_ref().to_owned();
+            return path.to_owned();
         }
         self.directory.join(path)
     }
@@ -76,12 +81,32 @@ impl BuildFile {
         self.path(Path::new(name).with_extension(extension))
     }
 
+    /// Leaves only these of the file's platforms; all of them if there are none.
+    ///
+    /// # Errors
+    ///
+    /// Fails for a platform that the file does not have.
+    pub(crate) fn restrict_platforms(&mut self, wanted: &[Platform]) -> Result<(), Failure> {
+        let platforms = &mut self.build.platforms;
+        for wanted in wanted {
+            if !platforms.iter().any(|it| it.0.accepts(wanted)) {
+                let shown = self.shown.display();
+                return Err(Failure::new(format!("{shown} has no platform {wanted}")));
+            }
+        }
+        platforms
+            .retain(|it| wanted.is_empty() || wanted.iter().any(|wanted| it.0.accepts(wanted)));
+        Ok(())
+    }
+
     /// Makes a failure that names a place in the file.
     pub(crate) fn at(&self, span: Range<usize>, message: impl std::fmt::Display) -> Failure {
-        Failure::new(format!(
-            "{}: {message}",
-            place(&self.shown, &self.text, span)
-        ))
+        Failure::new(self.say(span, message))
+    }
+
+    /// Puts a place in the file in front of a message.
+    pub(crate) fn say(&self, span: Range<usize>, message: impl std::fmt::Display) -> String {
+        format!("{}: {message}", place(&self.shown, &self.text, span))
     }
 
     /// Checks what types cannot say.
@@ -194,16 +219,20 @@ impl BuildFile {
     }
 }
 
-/// Says in one line what the parser said in several, in the words of this program.
-fn in_file(shown: &Path, text: &str, error: &toml::de::Error) -> Failure {
-    let message = error
-        .message()
+/// Calls things as the documentation does, in one line.
+pub(super) fn plain_words(message: &str) -> String {
+    message
         .trim()
         .replace('\n', ", ")
         .replace("unknown field", "unknown key")
         .replace("missing field", "missing key")
         .replace("duplicate field", "duplicate key")
-        .replace("unknown variant", "unknown value");
+        .replace("unknown variant", "unknown value")
+}
+
+/// Says in one line what the parser said in several, in the words of this program.
+fn in_file(shown: &Path, text: &str, error: &toml::de::Error) -> Failure {
+    let message = plain_words(error.message());
     let place = match error.span() {
         Some(span) => place(shown, text, span),
         None => shown.display().to_string(),

@@ -13,26 +13,32 @@ use imgcore::Platform;
 
 use self::pattern::Selection;
 use self::walk::{Found, Kind};
-use super::file::{BuildFile, Compression, Copy, ImagePath, Layer, Level, Mode, Owner, Text};
+use super::file::{BuildFile, Compression, Copy, ImagePath, Layer, Level, Owner, Text};
 use super::reason;
 use crate::report::{Explain as _, Failure};
 use crate::sys;
 
-/// The permission bits of a file that may be executed, and of a directory.
-const EXECUTABLE: u32 = 0o755;
+/// The permission bits of a directory, unless told otherwise.
+const DIRECTORY: u32 = 0o755;
 
-/// The permission bits of every other file.
-const PLAIN: u32 = 0o644;
+/// The permission bits of a file whose content stands in the build file, unless told otherwise.
+const FILE: u32 = 0o644;
 
 /// One layer for one platform. Two equal ones are one blob.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ResolvedLayer {
-    /// How the layer is called in messages and in the image's history.
+    /// How the layer is called in the image's history.
     pub(crate) name: String,
+    /// How it is called in messages.
+    pub(crate) title: String,
     pub(crate) entries: Vec<Entry>,
     pub(crate) compression: Compression,
     pub(crate) level: Level,
     pub(crate) hard_links: bool,
+    /// Who owns what does not say otherwise.
+    pub(crate) owner: Owner,
+    /// Whether files keep all their permission bits, or only whether they may be executed.
+    pub(crate) preserve_modes: bool,
 }
 
 /// One path of a layer.
@@ -41,8 +47,8 @@ pub(crate) struct Entry {
     /// Relative to the image's root, separated by slashes.
     pub(crate) path: Vec<u8>,
     pub(crate) content: Content,
-    /// Permission bits.
-    pub(crate) mode: u32,
+    /// Permission bits; `None` for those of the source.
+    pub(crate) mode: Option<u32>,
     pub(crate) owner: Owner,
 }
 
@@ -93,8 +99,8 @@ fn resolve_layer(
     for directory in &layer.directories {
         let (span, directory) = (directory.span(), directory.get_ref());
         let path = resolver.needs_name(span, &directory.path.0)?;
-        let mode = directory.mode.map_or(EXECUTABLE, |mode| mode.0.0);
-        resolver.add(path, Content::Directory, mode, directory.owner);
+        let mode = directory.mode.map_or(DIRECTORY, |mode| mode.0.0);
+        resolver.add(path, Content::Directory, Some(mode), directory.owner);
     }
     for copy in &layer.copy {
         if is_for(&copy.get_ref().platforms, platform) {
@@ -108,17 +114,23 @@ fn resolve_layer(
             return Err(file.at(span, "the target of a symbolic link is a path"));
         }
         let target = symlink.target.clone().into_bytes();
-        resolver.add(path, Content::Symlink(target), 0o777, symlink.owner);
+        resolver.add(path, Content::Symlink(target), None, symlink.owner);
     }
+    let (owner, preserve_modes) = (resolver.owner, resolver.preserve_modes);
+    let unnamed = format!("layer {}", position + 1);
+    let (name, title) = match &layer.name {
+        Some(name) => (name.clone(), format!("layer `{name}`")),
+        None => (unnamed.clone(), unnamed),
+    };
     Ok(ResolvedLayer {
-        name: layer
-            .name
-            .clone()
-            .unwrap_or_else(|| format!("layer {}", position + 1)),
+        name,
+        title,
         entries: resolver.entries,
         compression: layer.compression.unwrap_or(build.compression),
         level: layer.level.unwrap_or(build.level),
         hard_links: layer.hard_links.unwrap_or(build.hard_links),
+        owner,
+        preserve_modes,
     })
 }
 
@@ -137,7 +149,13 @@ struct Resolver<'a> {
 }
 
 impl Resolver<'_> {
-    fn add(&mut self, path: Vec<u8>, content: Content, mode: u32, owner: Option<Text<Owner>>) {
+    fn add(
+        &mut self,
+        path: Vec<u8>,
+        content: Content,
+        mode: Option<u32>,
+        owner: Option<Text<Owner>>,
+    ) {
         self.entries.push(Entry {
             path,
             content,
@@ -148,7 +166,7 @@ impl Resolver<'_> {
 
     fn remove(&mut self, span: Range<usize>, path: &ImagePath) -> Result<(), Failure> {
         let path = self.needs_name(span, path)?;
-        self.add(path, Content::Removed, 0, None);
+        self.add(path, Content::Removed, None, None);
         Ok(())
     }
 
@@ -165,7 +183,7 @@ impl Resolver<'_> {
     fn copy(&mut self, span: Range<usize>, copy: &Copy) -> Result<(), Failure> {
         if let Some(content) = &copy.content {
             let path = self.needs_name(span, &copy.to.0)?;
-            let mode = copy.mode.map_or(PLAIN, |mode| mode.0.0);
+            let mode = Some(copy.mode.map_or(FILE, |mode| mode.0.0));
             let content = Content::Bytes(content.clone().into_bytes());
             self.add(path, content, mode, copy.owner);
             return Ok(());
@@ -207,7 +225,7 @@ impl Resolver<'_> {
         } else {
             to.to_vec()
         };
-        let mode = self.mode(copy.mode, metadata, false);
+        let mode = copy.mode.map(|mode| mode.0.0);
         self.add(path, Content::File(source.to_owned()), mode, copy.owner);
         Ok(())
     }
@@ -223,9 +241,8 @@ impl Resolver<'_> {
         let to = copy.to.0.as_str().as_bytes();
         let whole = !selection.has_pattern();
         if whole && !to.is_empty() {
-            let metadata = fs::metadata(root)?;
-            let mode = self.mode(copy.directory_mode, &metadata, true);
-            self.add(to.to_vec(), Content::Directory, mode, copy.owner);
+            let mode = self.directory_mode(copy, &fs::metadata(root)?);
+            self.add(to.to_vec(), Content::Directory, Some(mode), copy.owner);
         }
         let found = walk::walk(root, selection)
             .map_err(|failure| failure.place(|message| self.file.at(span.clone(), message)))?;
@@ -243,17 +260,14 @@ impl Resolver<'_> {
         {
             let (content, mode) = match kind {
                 Kind::Directory => {
-                    let mode = self.mode(copy.directory_mode, &metadata, true);
-                    (Content::Directory, mode)
+                    let mode = self.directory_mode(copy, &metadata);
+                    (Content::Directory, Some(mode))
                 }
-                Kind::File => {
-                    let mode = self.mode(copy.mode, &metadata, false);
-                    (Content::File(path), mode)
-                }
+                Kind::File => (Content::File(path), copy.mode.map(|mode| mode.0.0)),
                 Kind::Symlink => {
                     let target = fs::read_link(&path).explain(|| "cannot read a symbolic link")?;
                     let target = sys::bytes_of(target.as_os_str());
-                    (Content::Symlink(target), 0o777)
+                    (Content::Symlink(target), None)
                 }
             };
             self.add(join(to, &relative), content, mode, copy.owner);
@@ -261,16 +275,13 @@ impl Resolver<'_> {
         Ok(())
     }
 
-    /// The told mode; else all bits of the source, where it has any; else what it may do.
-    fn mode(&self, told: Option<Text<Mode>>, metadata: &std::fs::Metadata, is_dir: bool) -> u32 {
-        if let Some(mode) = told {
+    fn directory_mode(&self, copy: &Copy, metadata: &std::fs::Metadata) -> u32 {
+        if let Some(mode) = copy.directory_mode {
             return mode.0.0;
         }
-        match sys::permission_bits(metadata) {
-            Some(bits) if self.preserve_modes => bits,
-            Some(bits) if !is_dir && bits & 0o111 == 0 => PLAIN,
-            _ => EXECUTABLE,
-        }
+        sys::permission_bits(metadata)
+            .filter(|_| self.preserve_modes)
+            .unwrap_or(DIRECTORY)
     }
 
     /// Puts the platform into a path: `{os}`, `{arch}` and `{variant}`.

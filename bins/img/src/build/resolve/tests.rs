@@ -65,9 +65,12 @@ impl Sources {
                 Content::Removed => "removed".to_owned(),
                 Content::Symlink(target) => format!("-> {}", String::from_utf8_lossy(target)),
             };
-            let (mode, owner) = (entry.mode, entry.owner);
+            let mode = entry
+                .mode
+                .map_or("source".to_owned(), |it| format!("{it:04o}"));
+            let owner = entry.owner;
             let (user, group) = (owner.user, owner.group);
-            writeln!(listing, "{mode:04o} {user}:{group} {path} {content}").unwrap();
+            writeln!(listing, "{mode} {user}:{group} {path} {content}").unwrap();
         }
         listing
     }
@@ -78,8 +81,8 @@ fn a_file_takes_its_new_name_or_keeps_its_own_in_a_directory() {
     let sources = Sources::new(&["bin/tool"]);
     let copy = r#"copy = [{ from = "bin/tool", to = "/usr/bin/t" }, { from = "bin/tool", to = "/usr/bin/" }]"#;
     insta::assert_snapshot!(sources.resolve(copy), @r"
-    0644 0:0 usr/bin/t bin/tool
-    0644 0:0 usr/bin/tool bin/tool
+    source 0:0 usr/bin/t bin/tool
+    source 0:0 usr/bin/tool bin/tool
     ");
 }
 
@@ -90,17 +93,17 @@ fn a_directory_brings_what_it_holds_in_the_order_of_names() {
     insta::assert_snapshot!(sources.resolve(copy), @r"
     0755 0:0 srv directory
     0755 0:0 srv/a directory
-    0644 0:0 srv/a/x data/a/x
-    0644 0:0 srv/a.txt data/a.txt
-    0644 0:0 srv/b data/b
+    source 0:0 srv/a/x data/a/x
+    source 0:0 srv/a.txt data/a.txt
+    source 0:0 srv/b data/b
     0755 0:0 srv/empty directory
     ");
     let copy = r#"copy = [{ from = "data/", to = "/" }]"#;
     insta::assert_snapshot!(sources.resolve(copy), @r"
     0755 0:0 a directory
-    0644 0:0 a/x data/a/x
-    0644 0:0 a.txt data/a.txt
-    0644 0:0 b data/b
+    source 0:0 a/x data/a/x
+    source 0:0 a.txt data/a.txt
+    source 0:0 b data/b
     0755 0:0 empty directory
     ");
 }
@@ -110,23 +113,23 @@ fn a_pattern_keeps_the_path_below_its_fixed_part() {
     let sources = Sources::new(&["src/a.py", "src/b.txt", "src/sub/c.py", "src/sub/deep/d.py"]);
     let resolve =
         |from: &str| sources.resolve(&format!("copy = [{{ from = \"{from}\", to = \"/app\" }}]"));
-    insta::assert_snapshot!(resolve("src/*.py"), @"0644 0:0 app/a.py src/a.py");
+    insta::assert_snapshot!(resolve("src/*.py"), @"source 0:0 app/a.py src/a.py");
     insta::assert_snapshot!(resolve("src/**/*.py"), @r"
-    0644 0:0 app/a.py src/a.py
-    0644 0:0 app/sub/c.py src/sub/c.py
-    0644 0:0 app/sub/deep/d.py src/sub/deep/d.py
+    source 0:0 app/a.py src/a.py
+    source 0:0 app/sub/c.py src/sub/c.py
+    source 0:0 app/sub/deep/d.py src/sub/deep/d.py
     ");
     insta::assert_snapshot!(resolve("src/{a,b}.*"), @r"
-    0644 0:0 app/a.py src/a.py
-    0644 0:0 app/b.txt src/b.txt
+    source 0:0 app/a.py src/a.py
+    source 0:0 app/b.txt src/b.txt
     ");
     insta::assert_snapshot!(resolve("src/s*"), @r"
     0755 0:0 app/sub directory
-    0644 0:0 app/sub/c.py src/sub/c.py
+    source 0:0 app/sub/c.py src/sub/c.py
     0755 0:0 app/sub/deep directory
-    0644 0:0 app/sub/deep/d.py src/sub/deep/d.py
+    source 0:0 app/sub/deep/d.py src/sub/deep/d.py
     ");
-    insta::assert_snapshot!(resolve("*/*/c.py"), @"0644 0:0 app/src/sub/c.py src/sub/c.py");
+    insta::assert_snapshot!(resolve("*/*/c.py"), @"source 0:0 app/src/sub/c.py src/sub/c.py");
 }
 
 #[test]
@@ -142,53 +145,44 @@ fn excluded_names_stay_out_wherever_they_are_and_paths_where_they_stand() {
     ]);
     let copy = r#"copy = [{ from = "d", to = "/", exclude = ["*.bak", "x/node", "/only/"] }]"#;
     insta::assert_snapshot!(sources.resolve(copy), @r"
-    0644 0:0 keep d/keep
+    source 0:0 keep d/keep
     0755 0:0 node directory
-    0644 0:0 node/m d/node/m
+    source 0:0 node/m d/node/m
     0755 0:0 x directory
-    0644 0:0 x/keep d/x/keep
+    source 0:0 x/keep d/x/keep
     ");
     let copy = r#"copy = [{ from = "d/**", to = "/", exclude = ["node", "*.bak", "only"] }]"#;
     insta::assert_snapshot!(sources.resolve(copy), @r"
-    0644 0:0 keep d/keep
+    source 0:0 keep d/keep
     0755 0:0 x directory
-    0644 0:0 x/keep d/x/keep
+    source 0:0 x/keep d/x/keep
     ");
 }
 
 #[cfg(unix)]
 #[test]
-fn modes_come_from_the_executable_bit_or_are_kept_or_told() {
+fn modes_are_told_or_left_to_the_source_and_directories_keep_theirs_on_request() {
     use std::os::unix::fs::PermissionsExt as _;
-    let sources = Sources::new(&["d/program", "d/secret", "d/sub/x"]);
-    let set = |path: &str, mode| {
-        let path = sources.directory.path().join(path);
-        fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
-    };
-    set("d/program", 0o4711);
-    set("d/secret", 0o600);
-    set("d/sub", 0o2770);
-    set("d/sub/x", 0o664);
+    let sources = Sources::new(&["d/file", "d/sub/x"]);
+    let path = sources.directory.path().join("d/sub");
+    fs::set_permissions(path, std::fs::Permissions::from_mode(0o2770)).unwrap();
     let resolve =
         |rest: &str| sources.resolve(&format!("copy = [{{ from = \"d/*\", to = \"/\" {rest} }}]"));
     insta::assert_snapshot!(resolve(""), @r"
-    0755 0:0 program d/program
-    0644 0:0 secret d/secret
+    source 0:0 file d/file
     0755 0:0 sub directory
-    0644 0:0 sub/x d/sub/x
+    source 0:0 sub/x d/sub/x
     ");
     insta::assert_snapshot!(resolve(", mode = \"0640\", directory_mode = \"0750\", owner = \"5:6\""), @r"
-    0640 5:6 program d/program
-    0640 5:6 secret d/secret
+    0640 5:6 file d/file
     0750 5:6 sub directory
     0640 5:6 sub/x d/sub/x
     ");
     let kept = "preserve_modes = true\ncopy = [{ from = \"d/*\", to = \"/\" }]";
     insta::assert_snapshot!(sources.resolve(kept), @r"
-    4711 0:0 program d/program
-    0600 0:0 secret d/secret
+    source 0:0 file d/file
     2770 0:0 sub directory
-    0664 0:0 sub/x d/sub/x
+    source 0:0 sub/x d/sub/x
     ");
 }
 
@@ -205,11 +199,11 @@ fn links_in_trees_are_kept_and_a_named_link_is_followed() {
     link("../d", "d/loop");
     let copy = r#"copy = [{ from = "d", to = "/" }, { from = "d/link", to = "/named" }]"#;
     insta::assert_snapshot!(sources.resolve(copy), @r"
-    0777 0:0 dangling -> nowhere
-    0777 0:0 link -> real
-    0777 0:0 loop -> ../d
-    0644 0:0 real d/real
-    0644 0:0 named d/link
+    source 0:0 dangling -> nowhere
+    source 0:0 link -> real
+    source 0:0 loop -> ../d
+    source 0:0 real d/real
+    source 0:0 named d/link
     ");
 }
 
@@ -227,12 +221,12 @@ fn sources_follow_the_platform() {
         copy = [{ from = "extra", to = "/" }]"#;
     let resolve = |platform: &str| sources.try_resolve(layer, platform).unwrap();
     insta::assert_snapshot!(resolve("linux/amd64"), @r#"
-    0644 0:0 app build/amd64/app
+    source 0:0 app build/amd64/app
     0644 0:0 etc/hi "hi"
-    0644 0:0 extra extra
+    source 0:0 extra extra
     "#);
     insta::assert_snapshot!(resolve("linux/arm/v7"), @r#"
-    0644 0:0 app build/arm/v7/app
+    source 0:0 app build/arm/v7/app
     0644 0:0 etc/hi "hi"
     "#);
 }
@@ -246,9 +240,9 @@ fn a_layer_makes_directories_and_links_and_removes() {
         symlinks = [{ path = "/bin/sh", target = "busybox", owner = "0:0" }]
         remove = ["/etc/motd"]"#;
     insta::assert_snapshot!(sources.resolve(layer), @r"
-    0000 7:8 etc/motd removed
+    source 7:8 etc/motd removed
     0700 7:8 var/lib/app directory
-    0777 0:0 bin/sh -> busybox
+    source 0:0 bin/sh -> busybox
     ");
 }
 
@@ -272,5 +266,5 @@ fn a_socket_in_a_tree_is_refused_and_one_that_is_not_meant_is_ignored() {
     let path = sources.directory.path().join("d/socket");
     let _listener = std::os::unix::net::UnixListener::bind(path).unwrap();
     insta::assert_snapshot!(sources.refusal(r#"copy = [{ from = "d", to = "/" }]"#), @"img: img.toml:4:9: d/socket is a socket, pipe or device, which cannot be copied");
-    insta::assert_snapshot!(sources.resolve(r#"copy = [{ from = "d/a*", to = "/" }]"#), @"0644 0:0 a d/a");
+    insta::assert_snapshot!(sources.resolve(r#"copy = [{ from = "d/a*", to = "/" }]"#), @"source 0:0 a d/a");
 }
