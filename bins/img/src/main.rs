@@ -1,7 +1,6 @@
 //! `img`: builds, inspects and moves OCI container images.
 #![forbid(unsafe_code)]
 
-#[allow(dead_code, reason = "its command is still to come")]
 mod build;
 mod cli;
 mod commands;

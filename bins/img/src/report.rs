@@ -140,6 +140,13 @@ impl Failure {
         self
     }
 
+    /// Puts what was being done, or where, in front of the message.
+    #[must_use]
+    pub(crate) fn in_front(mut self, front: impl fmt::Display) -> Self {
+        self.message = format!("{front}: {}", self.message);
+        self
+    }
+
     /// Adds the next step, as an imperative sentence without a full stop.
     #[must_use]
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {

@@ -1,13 +1,263 @@
 //! `img build`: an image from one small file (`docs/build-file.md`).
+//!
+//! The file is [read](file), its sources are [found](resolve), the [base](base) is looked up as the [lock file](lock)
+//! says, [layers](layers) are written into a directory of their own, [documents](image) are made of them, and
+//! [outputs](output) appear when all of that went well.
 
-pub(crate) mod file;
-pub(crate) mod resolve;
+mod base;
+mod file;
+mod image;
+mod layers;
+mod lock;
+mod output;
+mod resolve;
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use imgcore::assemble::Image;
+use imgcore::document::{Manifest, Raw};
+use imgcore::{Descriptor, Digest, Platform};
+use imgstore::DirectoryStore;
+
+use self::base::BaseSource;
+use self::file::{Build, BuildFile};
+use self::layers::Layers;
+use self::output::Blobs;
+use crate::context::Context;
+use crate::output::Outputs;
+use crate::report::{Explain as _, Failure};
+
+pub(crate) use self::lock::LockPolicy;
+
+/// An image that is ready to be written.
+#[derive(Debug)]
+struct Built {
+    /// What a name leads to: the index, or the only image.
+    root: Descriptor,
+    /// The index, if there are several platforms.
+    index: Option<Vec<u8>>,
+    images: Vec<BuiltImage>,
+    /// What the image is called, as full references with a tag.
+    references: Vec<String>,
+}
+
+/// The image of one platform.
+#[derive(Debug)]
+struct BuiltImage {
+    platform: Platform,
+    image: Image,
+    manifest: Raw<Manifest>,
+}
+
+/// Builds what the file at `path` says, for all of its platforms or only for some.
+///
+/// # Errors
+///
+/// Fails with what a person should change; then no archive is visible, and a layout names what it named before.
+pub(crate) fn run(
+    context: &Context,
+    path: &Path,
+    platforms: &[Platform],
+    policy: LockPolicy,
+) -> Result<(), Failure> {
+    let mut file = BuildFile::read(context, path)?;
+    file.restrict_platforms(platforms)?;
+    let base = BaseSource::find(context, &file, policy)?;
+    let staging = staging_directory(&file)?;
+    let store = DirectoryStore::create(staging.path())?;
+    let built = build(context, &file, base.as_ref(), &store)?;
+    let blobs = Blobs {
+        staging: &store,
+        base: base.as_ref(),
+    };
+    write(context, &file, &built, &blobs)?;
+    context.report.print(summary(&file, &built))
+}
+
+fn build(
+    context: &Context,
+    file: &BuildFile,
+    base: Option<&BaseSource>,
+    store: &DirectoryStore,
+) -> Result<Built, Failure> {
+    let build = &file.build;
+    let mut layers = Layers::new(context, store, build.config.created.as_deref());
+    let mut images = Vec::new();
+    for platform in build.platforms.iter().map(|platform| &platform.0) {
+        let base = base.map(|base| base.image_for(platform)).transpose()?;
+        let resolved = resolve::layers(file, platform)?.into_iter();
+        let metadata: Vec<_> = resolved
+            .map(|layer| layers.write(layer))
+            .collect::<Result<_, _>>()?;
+        let image = image::make(build, platform, base.as_ref(), &metadata)
+            .map_err(|failure| failure.in_front(format!("image for {platform}")))?;
+        images.push(BuiltImage {
+            platform: platform.clone(),
+            manifest: Raw::parse(&image.manifest)?,
+            image,
+        });
+    }
+    let descriptors: Vec<_> = images
+        .iter()
+        .map(|it| it.image.descriptor.clone())
+        .collect();
+    let (root, index) = match descriptors.as_slice() {
+        [only] => (only.clone(), None),
+        several => {
+            let index = image::index(build, several);
+            let mut root = Descriptor::of(imgcore::MediaType::OCI_INDEX, &index);
+            root.annotations.clone_from(&build.annotations);
+            (root, Some(index))
+        }
+    };
+    Ok(Built {
+        root,
+        index,
+        images,
+        references: references(build),
+    })
+}
+
+/// Lists the names of the image: the name with its own tag and the further ones, `latest` if there is none.
+fn references(build: &Build) -> Vec<String> {
+    let Some(name) = &build.name else {
+        return Vec::new();
+    };
+    let bare = name.0.name();
+    let own = name.0.tag().map(ToString::to_string);
+    let mut tags: Vec<String> = own.into_iter().collect();
+    tags.extend(build.tags.iter().map(|tag| tag.0.to_string()));
+    if tags.is_empty() {
+        tags.push("latest".to_owned());
+    }
+    let mut references: Vec<String> = Vec::new();
+    for tag in tags {
+        let reference = format!("{bare}:{tag}");
+        if !references.contains(&reference) {
+            references.push(reference);
+        }
+    }
+    references
+}
+
+fn write(
+    context: &Context,
+    file: &BuildFile,
+    built: &Built,
+    blobs: &Blobs<'_>,
+) -> Result<(), Failure> {
+    let output = file.build.output.get_ref();
+    let mut outputs = Outputs::default();
+    if let Some(path) = &output.oci_archive {
+        output::oci_archive(context, &file.path(path), built, blobs, &mut outputs)?;
+    }
+    if let Some(path) = &output.docker_archive {
+        let image = docker_image(built, output.docker_platform.as_ref().map(|it| &it.0));
+        output::docker_archive(
+            context,
+            &file.path(path),
+            (built, image),
+            blobs,
+            &mut outputs,
+        )?;
+    }
+    if let Some(lock) = blobs.base.and_then(|base| base.lock.as_ref()) {
+        outputs.add_bytes(context, &lock.path, &lock.content)?;
+    }
+    context.check_not_cancelled()?;
+    if let Some(path) = &output.layout {
+        output::layout(&file.path(path), built, blobs)?;
+    }
+    outputs.commit(context)
+}
+
+/// Chooses the image that the Docker archive has: such an archive has one platform.
+fn docker_image<'a>(built: &'a Built, wanted: Option<&Platform>) -> &'a BuiltImage {
+    built
+        .images
+        .iter()
+        .find(|image| wanted.is_none_or(|wanted| image.platform.accepts(wanted)))
+        .unwrap_or(&built.images[0])
+}
+
+/// Makes the directory that layers are written into: beside the outputs, so that they can be moved and not copied.
+fn staging_directory(file: &BuildFile) -> Result<tempfile::TempDir, Failure> {
+    let output = file.build.output.get_ref();
+    let first = output
+        .layout
+        .iter()
+        .chain(&output.oci_archive)
+        .chain(&output.docker_archive)
+        .next();
+    let first = file.path(first.map_or(Path::new(""), PathBuf::as_path));
+    let directory = first
+        .ancestors()
+        .skip(1)
+        .find(|directory| directory.is_dir())
+        .unwrap_or(Path::new("."));
+    tempfile::Builder::new()
+        .prefix(".img-build-")
+        .tempdir_in(directory)
+        .explain(|| format!("cannot write to {}", directory.display()))
+}
+
+/// Says what was made, where it is, and what can be done with it.
+fn summary(file: &BuildFile, built: &Built) -> String {
+    let mut text = String::new();
+    let mut line = |name: &str, value: &dyn std::fmt::Display| {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{name:<16}{value}");
+    };
+    for reference in &built.references {
+        line("image", reference);
+    }
+    for image in &built.images {
+        line(&image.platform.to_string(), &image.image.descriptor.digest);
+    }
+    if let Some(index) = &built.index {
+        line("index", &Digest::sha256_of(index));
+    }
+    let output = file.build.output.get_ref();
+    for (name, path) in [
+        ("layout", &output.layout),
+        ("oci archive", &output.oci_archive),
+        ("docker archive", &output.docker_archive),
+    ] {
+        if let Some(path) = path {
+            line(name, &file.path(path).display());
+        }
+    }
+    line("next", &next_command(file));
+    text
+}
+
+fn next_command(file: &BuildFile) -> String {
+    let output = file.build.output.get_ref();
+    let quoted = |path: &PathBuf| {
+        let path = file.path(path).display().to_string();
+        if path.contains([' ', '\'', '"', '$', '`', '\\']) {
+            format!("'{}'", path.replace('\'', r"'\''"))
+        } else {
+            path
+        }
+    };
+    match (&output.docker_archive, &output.oci_archive, &output.layout) {
+        (Some(archive), _, _) | (None, Some(archive), _) => {
+            format!("podman load --input {}", quoted(archive))
+        }
+        (None, None, Some(layout)) => format!("img inspect {}", quoted(layout)),
+        (None, None, None) => String::new(),
+    }
+}
 
 /// Returns what the system said, without the name of the call.
 fn reason(error: &std::io::Error) -> String {
     match error.kind() {
         std::io::ErrorKind::NotFound => "it does not exist".to_owned(),
         std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        std::io::ErrorKind::AlreadyExists => "there is a file".to_owned(),
+        std::io::ErrorKind::NotADirectory => "it is no directory".to_owned(),
         std::io::ErrorKind::InvalidData => "it is no UTF-8 text".to_owned(),
         _ => error.to_string(),
     }

@@ -3,6 +3,7 @@
 //! To add a command, write `commands/<name>.rs` with a `#[derive(clap::Args)] struct Arguments` that
 //! implements [`Run`](crate::cli::Run), and add its line here.
 
+mod build;
 mod completions;
 mod compress;
 mod description;
@@ -28,6 +29,7 @@ use crate::cli::{Group, Subcommand};
 
 /// Every subcommand, in the order of the help.
 pub(crate) const TABLE: &[Subcommand] = &[
+    Subcommand::for_people::<build::Arguments>("build", Group::Build),
     Subcommand::for_builds::<mtree::Arguments>("mtree", Group::Layers, 2).with_worker(),
     Subcommand::for_builds::<manifest::Arguments>("manifest", Group::Documents, 1).with_worker(),
     Subcommand::for_builds::<index::Arguments>("index", Group::Documents, 1).with_worker(),

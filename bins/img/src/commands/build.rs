@@ -1,0 +1,41 @@
+//! `img build`: an image from a build file.
+
+use std::path::PathBuf;
+
+use imgcore::Platform;
+
+use crate::build::{self, LockPolicy};
+use crate::cli::Run;
+use crate::context::Context;
+use crate::report::Failure;
+
+/// Builds an image from one small file: no daemon, no root, no Bazel
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// The build file, in TOML; docs/build-file.md has every key
+    #[arg(default_value = "img.toml")]
+    file: PathBuf,
+
+    /// Build only for these of the file's platforms, separated by commas
+    #[arg(long, value_name = "PLATFORM", value_delimiter = ',', action = clap::ArgAction::Append)]
+    platform: Vec<Platform>,
+
+    /// Fail if the lock file (img.lock beside img.toml) would have to change
+    #[arg(long, conflicts_with = "update")]
+    locked: bool,
+
+    /// Take what the base means now, and write that to the lock file
+    #[arg(long)]
+    update: bool,
+}
+
+impl Run for Arguments {
+    fn run(self, context: &Context) -> Result<(), Failure> {
+        let policy = match (self.locked, self.update) {
+            (true, _) => LockPolicy::Locked,
+            (_, true) => LockPolicy::Update,
+            _ => LockPolicy::Follow,
+        };
+        build::run(context, &self.file, &self.platform, policy)
+    }
+}
