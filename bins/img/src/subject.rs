@@ -7,9 +7,9 @@ use fs_err as fs;
 use imgcore::document::{Config, Manifest, Raw};
 use imgcore::{Descriptor, Platform};
 use imglayer::filesystem::{Contents, Entry, FileSystem, entries_of};
-use imgstore::archive::Image as ImageFile;
+use imgstore::archive::{ArchiveLimits, Image as ImageFile};
 use imgstore::blocking::block_on;
-use imgstore::{LocalSourceExt as _, Selector, walk};
+use imgstore::{DirectoryOptions, LocalSourceExt as _, OutsideLinks, Selector, walk};
 
 use crate::context::Context;
 use crate::report::{Explain as _, Failure};
@@ -53,7 +53,9 @@ impl Subject {
                 "{text}: there is no such file or directory"
             )));
         }
-        let file = match ImageFile::open(&path) {
+        // A build links its outputs to where they are; what is read is checked wherever it lies.
+        let options = DirectoryOptions::default().with_outside_links(OutsideLinks::Follow);
+        let file = match ImageFile::open_with(&path, options, &ArchiveLimits::default()) {
             Ok(file) => file,
             Err(error) if error.kind() == imgstore::ErrorKind::Malformed && is_layer(&path) => {
                 return Ok(Self::Layer(path));
@@ -229,13 +231,16 @@ fn read(input: impl Read, contents: Contents) -> Result<Vec<Entry>, imglayer::Er
 }
 
 /// Cuts `PATH:NAME` or `PATH@DIGEST`, unless there is a file of the whole name.
-fn split(context: &Context, text: &str) -> (PathBuf, Selector) {
+pub(crate) fn split(context: &Context, text: &str) -> (PathBuf, Selector) {
     let whole = context.path(text);
     if fs::symlink_metadata(&whole).is_ok() {
         return (whole, Selector::Only);
     }
-    let cuts = [text.split_once('@'), text.rsplit_once(':')];
-    for (path, name) in cuts.into_iter().flatten() {
+    // A name may have colons of its own: the first cut behind which there is a file is the one.
+    let colons = text
+        .match_indices(':')
+        .map(|(place, _)| (&text[..place], &text[place + 1..]));
+    for (path, name) in text.split_once('@').into_iter().chain(colons) {
         let path = context.path(path);
         if !name.is_empty() && fs::symlink_metadata(&path).is_ok() {
             return (path, Selector::parse(name));

@@ -4,6 +4,7 @@
 //! implements [`Run`](crate::cli::Run), and add its line here.
 
 mod build;
+mod check;
 mod completions;
 mod compress;
 mod description;
@@ -54,6 +55,7 @@ pub(crate) const TABLE: &[Subcommand] = &[
     Subcommand::for_people::<inspect::Arguments>("inspect", Group::Inspect),
     Subcommand::for_people::<ls::Arguments>("ls", Group::Inspect),
     Subcommand::for_people::<diff::Arguments>("diff", Group::Inspect),
+    Subcommand::for_people::<check::Arguments>("check", Group::Inspect),
     Subcommand::for_people::<completions::Arguments>("completions", Group::Shell),
     Subcommand::for_people::<man::Arguments>("man", Group::Shell),
 ];

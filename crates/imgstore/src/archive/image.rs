@@ -122,6 +122,35 @@ impl Image {
         })
     }
 
+    /// Says whether there is an image at `path`, rather than a layer or something else, by the names of the files in
+    /// it. An archive is read up to the first telling one.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read or decompressed, or is no tar archive.
+    pub fn is_at(path: impl AsRef<Path>) -> Result<bool> {
+        let path = path.as_ref();
+        let at = |error: Error| error.at(path.display());
+        let opening = |error| Error::from_io(format!("opening {}", path.display()), error);
+        if fs_err::metadata(path).map_err(opening)?.is_dir() {
+            return Ok(path.join(MARKER).exists());
+        }
+        let file = fs_err::File::open(path).map_err(opening)?;
+        let decoder = Decoder::new(io::BufReader::new(file), DecodeLimits::default());
+        let mut reader = imgtar::Reader::new(decoder.map_err(|error| at(error.into()))?);
+        while let Some(entry) = reader.next_entry().map_err(|error| at(error.into()))? {
+            let name = entry.header().path.as_slice();
+            let name = name.strip_prefix(b"./").unwrap_or(name);
+            if [MARKER, DOCKER_MANIFEST]
+                .iter()
+                .any(|it| it.as_bytes() == name)
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Returns which images there are.
     pub fn index(&self) -> &LayoutIndex {
         &self.index

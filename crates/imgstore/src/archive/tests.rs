@@ -375,6 +375,24 @@ fn a_blob_with_a_wrong_name_is_found_when_it_is_read() {
     );
 }
 
+#[test]
+fn an_image_is_told_from_a_layer() {
+    let root = tempfile::tempdir().unwrap();
+    let file = root.path().join("file");
+    for (content, expected) in [
+        (export().write_tar(Vec::new()).unwrap(), true),
+        (old_archive(LAYER, b"{}"), true),
+        (tar(&[("bin/tool", b"")]), false),
+        (tar(&[("etc/manifest.json", b"")]), false),
+    ] {
+        fs_err::write(&file, content).unwrap();
+        assert_eq!(Image::is_at(&file).unwrap(), expected);
+    }
+    assert!(!Image::is_at(root.path()).unwrap());
+    OciLayout::create(root.path()).unwrap();
+    assert!(Image::is_at(root.path()).unwrap());
+}
+
 fn check_refused(cases: Vec<(&str, Vec<u8>, ErrorKind)>) {
     for (name, bytes, kind) in cases {
         let error = open(&bytes)

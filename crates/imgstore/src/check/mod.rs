@@ -85,7 +85,10 @@ pub fn measure_layer(
     let mut content = Counted::new(&mut decoder, diff_id);
     let tar_error = read_entries(&mut content).err();
     // Whatever the tar reader left: the digests are of everything.
-    drain(&mut content)?;
+    if let Err(error) = drain(&mut content) {
+        // The decoder told the tar reader why it failed, and says no more than that it did.
+        return Err(tar_error.unwrap_or(error));
+    }
     let diff_id = DiffId::from_hasher(content.hasher);
     drain(&mut blob)?;
     let measured = Measured::new(blob.hasher.finish(), blob.size);

@@ -99,7 +99,7 @@ fn a_layer_that_cannot_be_decompressed_is_listed_with_its_other_faults() {
     let (store, root) = image(&[(MediaType::OCI_LAYER_GZIP, &packed, &content)]);
     store.insert_unchecked(Digest::sha256_of(&packed), packed[..20].to_vec());
     insta::assert_snapshot!(check_one(&store, &root).join("\n"), @r"
-    app: layer 0: cannot be read: gzip stream: this decoder has already failed
+    app: layer 0: cannot be read: gzip stream: the input ends at offset 20 within a member
     app: layer 0: has 20 bytes instead of 87
     app: layer 0: has the digest sha256:88ff9fb8467dec22c5e29b181cb5af8dd3acf01ecb308464c9644f2262c194e5 instead of sha256:b45ac546447202291d26941b1a332422de55ef692cebc8225130f2f8c13d9377
     ");

@@ -90,7 +90,15 @@ impl OciLayout {
     /// [`ErrorKind::NotFound`] when it is not there, [`ErrorKind::Malformed`] when its marker does not name a version
     /// that this crate knows.
     pub fn open(root: impl Into<PathBuf>) -> Result<Self> {
-        let layout = Self::at(root.into())?;
+        let root = root.into();
+        if root.is_dir() && !root.join(MARKER).exists() {
+            let text = format!(
+                "{} is no image layout: it has no file {MARKER}",
+                root.display()
+            );
+            return Err(Error::malformed(text));
+        }
+        let layout = Self::at(root)?;
         layout.check_marker()?;
         Ok(layout)
     }

@@ -193,7 +193,7 @@ fn leftovers_of_a_crash_are_invisible_and_removed() {
 #[test]
 fn what_is_no_layout_is_refused() {
     let cases = [
-        (None, "reading oci-layout"),
+        (None, "it has no file oci-layout"),
         (Some("{}"), "version"),
         (Some(r#"{"imageLayoutVersion":"2.0.0"}"#), "2.0.0"),
         (Some("1.0.0 x"), "oci-layout"),
