@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Digest, Document};
+use crate::{Config, DiffId, Digest, Document, HistoryEntry, Index, Manifest, Raw};
 
 const SOURCE: &str = r#"{
    "schemaVersion": 2,

@@ -27,17 +27,19 @@
 //!
 //! [RFC 8259]: https://www.rfc-editor.org/rfc/rfc8259
 
+mod convert;
 mod fields;
+mod limits;
 mod object;
 mod scan;
 mod write;
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 pub use fields::{Fields, Strictness};
+pub use limits::Limits;
 pub use object::Object;
 
 use crate::{Error, ErrorKind};
@@ -45,83 +47,6 @@ use crate::{Error, ErrorKind};
 /// Returns whether Go's decoder takes two names for the same member.
 pub(crate) fn is_same_for_go(one: &str, other: &str) -> bool {
     one == other || scan::fold(one) == scan::fold(other)
-}
-
-/// How large and how deep a document may be that comes from outside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Limits {
-    /// The largest document, in bytes.
-    pub max_bytes: usize,
-    /// How many arrays and objects may stand inside each other. Values above 128 count as 128.
-    pub max_depth: usize,
-    /// Whether members of an object may differ in case only.
-    ///
-    /// Off by default. Objects that are maps of free text by their specification (`annotations`, `Labels`, `Volumes`,
-    /// `ExposedPorts`, `env`) may always have such members: `/Data` and `/data` are two volumes.
-    pub allow_case_variants: bool,
-}
-
-impl Limits {
-    /// Sets the largest document, in bytes.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use imgcore::json::{Limits, Value};
-    ///
-    /// let limits = Limits::default().with_max_bytes(4);
-    /// assert!(Value::parse(b"[1,2]", &limits).is_err());
-    /// ```
-    #[must_use]
-    pub fn with_max_bytes(mut self, max_bytes: usize) -> Self {
-        self.max_bytes = max_bytes;
-        self
-    }
-
-    /// Sets how many arrays and objects may stand inside each other.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use imgcore::json::{Limits, Value};
-    ///
-    /// let limits = Limits::default().with_max_depth(1);
-    /// assert!(Value::parse(b"[[]]", &limits).is_err());
-    /// ```
-    #[must_use]
-    pub fn with_max_depth(mut self, max_depth: usize) -> Self {
-        self.max_depth = max_depth;
-        self
-    }
-
-    /// Sets whether members may differ in case only, for documents whose members are free text.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use imgcore::json::{Limits, Value};
-    ///
-    /// let text = br#"{"http_proxy": "", "HTTP_PROXY": ""}"#;
-    /// assert!(Value::parse(text, &Limits::default()).is_err());
-    /// assert!(Value::parse(text, &Limits::default().with_case_variants(true)).is_ok());
-    /// ```
-    #[must_use]
-    pub fn with_case_variants(mut self, allow: bool) -> Self {
-        self.allow_case_variants = allow;
-        self
-    }
-}
-
-impl Default for Limits {
-    /// 8 MiB, and 64 levels.
-    fn default() -> Self {
-        Self {
-            max_bytes: 8 << 20,
-            max_depth: 64,
-            allow_case_variants: false,
-        }
-    }
 }
 
 /// What a [`Value`] is.
@@ -460,86 +385,6 @@ impl Eq for Value {}
 impl fmt::Debug for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Value({})", self.text())
-    }
-}
-
-impl From<&str> for Value {
-    fn from(text: &str) -> Self {
-        let mut out = String::with_capacity(text.len() + 2);
-        write::string(text, &mut out);
-        Self::from_text(out)
-    }
-}
-
-impl From<&String> for Value {
-    fn from(text: &String) -> Self {
-        text.as_str().into()
-    }
-}
-
-impl From<String> for Value {
-    fn from(text: String) -> Self {
-        text.as_str().into()
-    }
-}
-
-impl From<bool> for Value {
-    fn from(value: bool) -> Self {
-        Self::from_text(value.to_string())
-    }
-}
-
-impl From<i64> for Value {
-    fn from(value: i64) -> Self {
-        Self::from_text(value.to_string())
-    }
-}
-
-impl From<u64> for Value {
-    fn from(value: u64) -> Self {
-        Self::from_text(value.to_string())
-    }
-}
-
-/// `None` is `null`.
-impl<V: Into<Self>> From<Option<V>> for Value {
-    fn from(value: Option<V>) -> Self {
-        value.map_or_else(|| Self::from_text("null".to_owned()), Into::into)
-    }
-}
-
-impl From<Object> for Value {
-    fn from(object: Object) -> Self {
-        Self::from_text(object.to_text())
-    }
-}
-
-impl<V: Into<Self>> From<Vec<V>> for Value {
-    fn from(elements: Vec<V>) -> Self {
-        elements.into_iter().map(Into::into).collect()
-    }
-}
-
-impl From<&BTreeMap<String, String>> for Value {
-    fn from(map: &BTreeMap<String, String>) -> Self {
-        map.iter()
-            .map(|(key, value)| (key.as_str(), Self::from(value)))
-            .collect::<Object>()
-            .into()
-    }
-}
-
-impl FromIterator<Self> for Value {
-    fn from_iter<I: IntoIterator<Item = Self>>(elements: I) -> Self {
-        let mut out = String::from("[");
-        for (index, element) in elements.into_iter().enumerate() {
-            if index > 0 {
-                out.push(',');
-            }
-            out.push_str(element.text());
-        }
-        out.push(']');
-        Self::from_text(out)
     }
 }
 

@@ -5,8 +5,12 @@
 //!
 //! [spec]: https://github.com/opencontainers/image-spec/blob/v1.1.1/media-types.md
 
+mod table;
+
 use std::borrow::Cow;
 use std::fmt;
+
+use table::{Known, Role, TABLE};
 
 /// A media type: a known one, or any other text.
 ///
@@ -46,20 +50,6 @@ pub enum Compression {
     None,
     /// In zstd.
     Zstd,
-}
-
-/// What a known media type names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Role {
-    Config,
-    Empty,
-    /// A layer; foreign ones have their content elsewhere and may not be redistributed.
-    Layer {
-        compression: Compression,
-        is_foreign: bool,
-    },
-    Index,
-    Manifest,
 }
 
 impl MediaType {
@@ -294,110 +284,6 @@ impl MediaType {
         TABLE.iter().find(|known| known.media_type == *self)
     }
 }
-
-struct Known {
-    media_type: MediaType,
-    family: Family,
-    role: Role,
-}
-
-const fn known(media_type: MediaType, family: Family, role: Role) -> Known {
-    Known {
-        media_type,
-        family,
-        role,
-    }
-}
-
-const fn layer(
-    media_type: MediaType,
-    family: Family,
-    compression: Compression,
-    is_foreign: bool,
-) -> Known {
-    let role = Role::Layer {
-        compression,
-        is_foreign,
-    };
-    known(media_type, family, role)
-}
-
-/// Every type that this crate knows: a role has one type in the OCI family, and at most one in Docker's.
-static TABLE: [Known; 18] = [
-    known(MediaType::OCI_MANIFEST, Family::Oci, Role::Manifest),
-    known(MediaType::OCI_INDEX, Family::Oci, Role::Index),
-    known(MediaType::OCI_CONFIG, Family::Oci, Role::Config),
-    known(MediaType::OCI_EMPTY, Family::Oci, Role::Empty),
-    layer(
-        MediaType::OCI_LAYER_TAR,
-        Family::Oci,
-        Compression::None,
-        false,
-    ),
-    layer(
-        MediaType::OCI_LAYER_GZIP,
-        Family::Oci,
-        Compression::Gzip,
-        false,
-    ),
-    layer(
-        MediaType::OCI_LAYER_ZSTD,
-        Family::Oci,
-        Compression::Zstd,
-        false,
-    ),
-    layer(
-        MediaType::OCI_FOREIGN_LAYER_TAR,
-        Family::Oci,
-        Compression::None,
-        true,
-    ),
-    layer(
-        MediaType::OCI_FOREIGN_LAYER_GZIP,
-        Family::Oci,
-        Compression::Gzip,
-        true,
-    ),
-    layer(
-        MediaType::OCI_FOREIGN_LAYER_ZSTD,
-        Family::Oci,
-        Compression::Zstd,
-        true,
-    ),
-    known(MediaType::DOCKER_MANIFEST, Family::Docker, Role::Manifest),
-    known(MediaType::DOCKER_MANIFEST_LIST, Family::Docker, Role::Index),
-    known(MediaType::DOCKER_CONFIG, Family::Docker, Role::Config),
-    layer(
-        MediaType::DOCKER_LAYER_TAR,
-        Family::Docker,
-        Compression::None,
-        false,
-    ),
-    layer(
-        MediaType::DOCKER_LAYER_GZIP,
-        Family::Docker,
-        Compression::Gzip,
-        false,
-    ),
-    layer(
-        MediaType::DOCKER_LAYER_ZSTD,
-        Family::Docker,
-        Compression::Zstd,
-        false,
-    ),
-    layer(
-        MediaType::DOCKER_FOREIGN_LAYER_TAR,
-        Family::Docker,
-        Compression::None,
-        true,
-    ),
-    layer(
-        MediaType::DOCKER_FOREIGN_LAYER_GZIP,
-        Family::Docker,
-        Compression::Gzip,
-        true,
-    ),
-];
 
 impl From<String> for MediaType {
     fn from(text: String) -> Self {
