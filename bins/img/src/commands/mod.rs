@@ -7,6 +7,8 @@ mod build;
 mod check;
 mod completions;
 mod compress;
+mod deploy_merge;
+mod deploy_metadata;
 mod description;
 mod diff;
 mod docker_save;
@@ -17,6 +19,7 @@ mod index;
 mod inputs;
 mod inspect;
 mod layer;
+mod layer_hints;
 mod ls;
 mod man;
 mod manifest;
@@ -25,6 +28,7 @@ mod oci_layout;
 mod oci_layout_inputs;
 mod oci_layout_metadata;
 mod sparse_oci_layout;
+mod validate;
 
 use crate::cli::{Group, Subcommand};
 
@@ -56,6 +60,13 @@ pub(crate) const TABLE: &[Subcommand] = &[
     Subcommand::for_people::<ls::Arguments>("ls", Group::Inspect),
     Subcommand::for_people::<diff::Arguments>("diff", Group::Inspect),
     Subcommand::for_people::<check::Arguments>("check", Group::Inspect),
+    Subcommand::for_builds::<deploy_metadata::Arguments>("deploy-metadata", Group::Deploy, 1)
+        .with_worker(),
+    Subcommand::for_builds::<deploy_merge::Arguments>("deploy-merge", Group::Deploy, 1)
+        .with_argument_file()
+        .with_worker(),
+    Subcommand::for_builds::<validate::Arguments>("validate layer-presence", Group::Layers, 1)
+        .with_worker(),
     Subcommand::for_people::<completions::Arguments>("completions", Group::Shell),
     Subcommand::for_people::<man::Arguments>("man", Group::Shell),
 ];
