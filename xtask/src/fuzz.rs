@@ -24,6 +24,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
                 "+nightly",
                 "fuzz",
                 "run",
+                "--features=libfuzzer",
                 &target,
                 &format!("fuzz/corpus/{target}"),
                 "--",

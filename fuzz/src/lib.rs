@@ -1,0 +1,40 @@
+//! One function for each parser of outside bytes: it must not panic, and what it took must survive
+//! being written and read again.
+//!
+//! The programs in `fuzz_targets/` feed them from libFuzzer, `tests/replay.rs` from the committed
+//! corpora.
+
+mod build_file;
+mod documents;
+mod layers;
+mod programs;
+
+pub use documents::{
+    config, deploy_manifest, digest, document, json, layer_metadata, platform, reference,
+};
+pub use layers::{archive, decoder, gzip_stitch, mtree, pax, tar};
+pub use programs::{build_file, key_values, template};
+
+/// A target: bytes in, a panic when something is wrong.
+pub type Target = fn(&[u8]);
+
+/// Every target under the name of its program and its corpus.
+pub const TARGETS: &[(&str, Target)] = &[
+    ("archive", archive),
+    ("build_file", build_file),
+    ("config", config),
+    ("decoder", decoder),
+    ("deploy_manifest", deploy_manifest),
+    ("digest", digest),
+    ("document", document),
+    ("gzip_stitch", gzip_stitch),
+    ("json", json),
+    ("key_values", key_values),
+    ("layer_metadata", layer_metadata),
+    ("mtree", mtree),
+    ("pax", pax),
+    ("platform", platform),
+    ("reference", reference),
+    ("tar", tar),
+    ("template", template),
+];
