@@ -110,9 +110,9 @@ impl Descriptor {
 
     fn read(mut fields: Fields) -> Result<Self, Error> {
         let descriptor = Self {
-            media_type: fields.string("mediaType")?.into(),
+            media_type: media_type(&mut fields)?,
             digest: fields.parsed("digest")?,
-            size: fields.unsigned("size")?,
+            size: size(&mut fields)?,
             urls: fields.strings("urls")?,
             annotations: fields.string_map("annotations")?,
             data: match fields.optional_string("data")? {
@@ -186,6 +186,24 @@ impl Descriptor {
         }
         object
     }
+}
+
+/// Reads a media type that may be put into a header.
+pub(crate) fn media_type(fields: &mut Fields) -> Result<MediaType, Error> {
+    let text = fields.string("mediaType")?;
+    if text.chars().all(|character| matches!(character, ' '..='~')) {
+        return Ok(text.into());
+    }
+    Err(fields.error("mediaType", "has characters that no media type has"))
+}
+
+/// Reads a size; the specification has it in 63 bits, and so do all other readers.
+pub(crate) fn size(fields: &mut Fields) -> Result<u64, Error> {
+    let size = fields.unsigned("size")?;
+    if i64::try_from(size).is_err() {
+        return Err(fields.error("size", "is larger than any content can be"));
+    }
+    Ok(size)
 }
 
 fn decode(fields: &Fields, text: &str) -> Result<Vec<u8>, Error> {

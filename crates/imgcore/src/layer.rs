@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::json::{Fields, Limits, Object, Strictness, Value};
-use crate::{Descriptor, DiffId, Digest, Error, MediaType};
+use crate::{Descriptor, DiffId, Digest, Error, MediaType, descriptor};
 
 /// What is known of a layer without its bytes: the JSON file that stands beside every layer blob.
 ///
@@ -96,9 +96,9 @@ impl LayerMetadata {
                 Some(_) => Some(fields.parsed("diff_id")?),
                 None => None,
             },
-            media_type: fields.string("mediaType")?.into(),
+            media_type: descriptor::media_type(fields)?,
             digest: fields.parsed("digest")?,
-            size: fields.unsigned("size")?,
+            size: descriptor::size(fields)?,
             annotations: fields.string_map("annotations")?,
             history: fields.list("history", |value, place| {
                 HistoryEntry::at(value, place, strictness)

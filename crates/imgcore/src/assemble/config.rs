@@ -89,8 +89,11 @@ fn apply_options(draft: &mut Draft, options: &ConfigOptions) -> Result<(), Error
     if let Some(created) = &options.created {
         draft.set("created", Some(canonical_timestamp(created)?.into()));
     } else if let Some(created) = draft.member("created").and_then(Value::as_str) {
-        let created = canonical_timestamp(&created)?;
-        draft.set("created", Some(created.into()));
+        let created = match &*created {
+            "" => None,
+            created => Some(canonical_timestamp(created)?.into()),
+        };
+        draft.set("created", created);
     }
     for (name, setting) in [
         ("User", &options.user),

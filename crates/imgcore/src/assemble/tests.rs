@@ -360,6 +360,7 @@ fn a_fragment_says_when_the_image_was_made_and_the_options_say_it_louder() {
     };
     let mut options = options();
     assert_eq!(created(&options, "{}"), "None");
+    assert_eq!(created(&options, r#"{"created":""}"#), "None");
     let fragment = r#"{"created":"2002-01-01T00:00:00.50+00:00"}"#;
     assert_eq!(
         created(&options, fragment),
