@@ -40,6 +40,11 @@ impl Section {
         found.next().map(|(_, value)| value.as_str())
     }
 
+    /// Whether the header says nothing but its words.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.options.is_empty()
+    }
+
     /// The body as text: every line ends with a newline, unless `bare`.
     pub(crate) fn text(&self) -> Result<Vec<u8>, String> {
         let mut text = self.lines.join("\n");

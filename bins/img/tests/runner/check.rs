@@ -9,7 +9,7 @@ use crate::run::{Outcome, State};
 use crate::{layer, text};
 
 /// Checks one section against the files of the case.
-pub(crate) fn section(section: &Section, state: &State) -> Result<Outcome, String> {
+pub(crate) fn section(section: &Section, state: &State<'_>) -> Result<Outcome, String> {
     match section.kind() {
         "absent" => presence(section, state, false),
         "content" => content(section, state),
@@ -39,11 +39,11 @@ pub(crate) fn compare(expected: &str, actual: String) -> Outcome {
     }
 }
 
-pub(crate) fn read(state: &State, name: &str) -> Result<Vec<u8>, String> {
+pub(crate) fn read(state: &State<'_>, name: &str) -> Result<Vec<u8>, String> {
     fs::read(state.path(name)).map_err(|error| error.to_string())
 }
 
-fn presence(section: &Section, state: &State, expected: bool) -> Result<Outcome, String> {
+fn presence(section: &Section, state: &State<'_>, expected: bool) -> Result<Outcome, String> {
     for name in &section.words[1..] {
         if state.path(name).symlink_metadata().is_ok() != expected {
             let not = if expected { "does not exist" } else { "exists" };
@@ -53,7 +53,7 @@ fn presence(section: &Section, state: &State, expected: bool) -> Result<Outcome,
     Ok(Outcome::Holds)
 }
 
-fn equals(section: &Section, state: &State) -> Result<Outcome, String> {
+fn equals(section: &Section, state: &State<'_>) -> Result<Outcome, String> {
     let actual = read(state, section.word(1)?)?;
     Ok(if section.text()? == actual {
         Outcome::Holds
@@ -75,7 +75,7 @@ fn as_body(section: &Section, bytes: &[u8]) -> String {
     }
 }
 
-fn content(section: &Section, state: &State) -> Result<Outcome, String> {
+fn content(section: &Section, state: &State<'_>) -> Result<Outcome, String> {
     let member = section.word(2)?;
     let actual = layer::content(&state.path(section.word(1)?), member)?;
     Ok(if section.text()? == actual {
@@ -87,7 +87,7 @@ fn content(section: &Section, state: &State) -> Result<Outcome, String> {
     })
 }
 
-fn same(section: &Section, state: &State, expected: bool) -> Result<Outcome, String> {
+fn same(section: &Section, state: &State<'_>, expected: bool) -> Result<Outcome, String> {
     let first = read(state, section.word(1)?)?;
     for name in &section.words[2..] {
         if (read(state, name)? == first) != expected {
@@ -99,7 +99,7 @@ fn same(section: &Section, state: &State, expected: bool) -> Result<Outcome, Str
 }
 
 /// Every file that the last command made.
-fn files(section: &Section, state: &State) -> Result<Outcome, String> {
+fn files(section: &Section, state: &State<'_>) -> Result<Outcome, String> {
     let after = state.files()?;
     let made: Vec<&str> = after
         .difference(&state.before)
@@ -108,12 +108,12 @@ fn files(section: &Section, state: &State) -> Result<Outcome, String> {
     Ok(compare(&section.lines.join("\n"), made.join("\n")))
 }
 
-fn sha256(section: &Section, state: &State) -> Result<Outcome, String> {
+fn sha256(section: &Section, state: &State<'_>) -> Result<Outcome, String> {
     let digest = Digest::sha256_of(&read(state, section.word(1)?)?).to_string();
     Ok(compare(&section.lines.join("\n"), digest))
 }
 
-fn link(section: &Section, state: &State) -> Result<Outcome, String> {
+fn link(section: &Section, state: &State<'_>) -> Result<Outcome, String> {
     let target = fs::read_link(state.path(section.word(1)?)).map_err(|error| error.to_string())?;
     Ok(compare(
         &section.lines.join("\n"),
@@ -122,7 +122,7 @@ fn link(section: &Section, state: &State) -> Result<Outcome, String> {
 }
 
 /// Lines `pointer = json`: the value at an RFC 6901 pointer, or `absent`.
-fn json(section: &Section, state: &State) -> Result<Outcome, String> {
+fn json(section: &Section, state: &State<'_>) -> Result<Outcome, String> {
     let name = section.word(1)?;
     let document: Value =
         serde_json::from_slice(&read(state, name)?).map_err(|error| format!("{name}: {error}"))?;

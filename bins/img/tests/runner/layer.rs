@@ -10,6 +10,8 @@ use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use fs_err as fs;
 use imgcore::Digest;
+use imgtar::{DecodeLimits, Decoder};
+use imgtest::layer::{Rules, check_with};
 use serde_json::Value;
 use tar::{Archive, EntryType, Header};
 
@@ -121,8 +123,27 @@ pub(crate) fn content(path: &Path, name: &str) -> Result<Vec<u8>, String> {
     Err(format!("the layer has no {name}"))
 }
 
+/// What every layer of `img layer` owes, whatever the case is about.
+pub(crate) fn check_output(state: &State<'_>, arguments: &[String]) -> Result<(), String> {
+    let Some(output) = arguments.last().filter(|output| *output != "-") else {
+        return Ok(());
+    };
+    let Ok(blob) = check::read(state, output) else {
+        return Ok(());
+    };
+    // With several gzip members, only a reader of all of them reads the layer whole.
+    let limits = DecodeLimits::default();
+    let decoder = Decoder::new(&*blob, limits).map_err(|error| error.to_string())?;
+    let mut rules = Rules::default();
+    rules.deduplicated = !arguments.iter().any(|word| word.starts_with("--hardlinks"));
+    rules.parents = arguments
+        .iter()
+        .any(|word| word.starts_with("--create-parent"));
+    check_with(decoder, rules).map_err(|problems| format!("{output}: {}", problems.join("\n")))
+}
+
 /// `[layer BLOB METADATA]`: the blob is what its metadata says, and a good layer.
-pub(crate) fn check_with_metadata(section: &Section, state: &State) -> Result<Outcome, String> {
+pub(crate) fn check_with_metadata(section: &Section, state: &State<'_>) -> Result<Outcome, String> {
     let blob = check::read(state, section.word(1)?)?;
     let tar = decode(&blob)?;
     let metadata: Value = serde_json::from_slice(&check::read(state, section.word(2)?)?)

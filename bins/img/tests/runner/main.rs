@@ -11,6 +11,7 @@ mod inputs;
 mod layer;
 mod run;
 mod text;
+mod worker;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -19,6 +20,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{env, thread};
 
 use fs_err as fs;
+use worker::Worker;
 
 fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases")
@@ -48,37 +50,79 @@ fn names() -> Vec<String> {
     names
 }
 
-#[test]
-fn text_cases_hold() {
+/// The cases that the environment asks for: all of them, or some.
+fn chosen() -> Vec<String> {
     let filter = env::var_os("IMG_CASES").unwrap_or_default();
     let filter = filter.to_str().unwrap();
-    let names: Vec<_> = names()
+    names()
         .into_iter()
         .filter(|name| name.contains(filter))
-        .collect();
-    let bless = env::var_os("IMG_BLESS").is_some();
+        .collect()
+}
+
+/// Calls a function for each item, on a few threads.
+fn in_parallel<T: Sync>(items: &[T], function: impl Fn(&T) + Sync) {
     let next = AtomicUsize::new(0);
-    let failures = Mutex::new(BTreeMap::new());
     let threads = thread::available_parallelism()
         .map_or(2, usize::from)
         .min(8);
     thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
-                while let Some(name) = names.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    if let Err(failure) = run::case(&directory().join(name), bless) {
-                        failures.lock().unwrap().insert(name.clone(), failure);
-                    }
+                while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    function(item);
                 }
             });
         }
     });
+}
+
+/// Says what failed, and fails if anything did.
+fn conclude(count: usize, failures: Mutex<BTreeMap<String, String>>) {
     let failures = failures.into_inner().unwrap();
-    println!("{} text cases, {} failed", names.len(), failures.len());
+    println!("{count} text cases, {} failed", failures.len());
     for (name, failure) in &failures {
         println!("\n== {name}\n{failure}");
     }
     assert!(failures.is_empty(), "{} text cases failed", failures.len());
+}
+
+#[test]
+fn text_cases_hold() {
+    let names = chosen();
+    let bless = env::var_os("IMG_BLESS").is_some();
+    let failures = Mutex::<BTreeMap<String, String>>::default();
+    in_parallel(&names, |name| {
+        if let Err(failure) = run::case(&directory().join(name), None, bless) {
+            failures.lock().unwrap().insert(name.clone(), failure);
+        }
+    });
+    conclude(names.len(), failures);
+}
+
+/// The cases of one command share a process here, as the actions of a build do.
+#[test]
+fn text_cases_hold_in_a_persistent_worker() {
+    let mut by_command = BTreeMap::<String, Vec<String>>::new();
+    for name in chosen() {
+        let (command, _) = name.split_once('/').unwrap();
+        by_command.entry(command.to_owned()).or_default().push(name);
+    }
+    let commands: Vec<_> = by_command.into_iter().collect();
+    let failures = Mutex::<BTreeMap<String, String>>::default();
+    let count = AtomicUsize::new(0);
+    in_parallel(&commands, |(command, names)| {
+        let Some(mut worker) = Worker::start(command) else {
+            return;
+        };
+        count.fetch_add(names.len(), Ordering::Relaxed);
+        for name in names {
+            if let Err(failure) = run::case(&directory().join(name), Some(&mut worker), false) {
+                failures.lock().unwrap().insert(name.clone(), failure);
+            }
+        }
+    });
+    conclude(count.into_inner(), failures);
 }
 
 /// Cases cannot vanish unnoticed: `tests/cases/MINIMUM` says how many there are at least.

@@ -8,11 +8,14 @@ use fs_err as fs;
 use tempfile::TempDir;
 
 use crate::case::{self, Section};
-use crate::{check, inputs, text};
+use crate::worker::Worker;
+use crate::{check, inputs, layer, text};
 
 /// The state between the sections of a case.
-pub(crate) struct State {
+pub(crate) struct State<'a> {
     directory: TempDir,
+    /// Runs commands instead of new processes, where it can.
+    worker: Option<&'a mut Worker>,
     /// What the last command did, and what of it was not looked at yet.
     last: Option<Finished>,
     /// The files that were there before the last command.
@@ -24,12 +27,27 @@ struct Finished {
     code: Option<i32>,
     stdout: Vec<u8>,
     stderr: Vec<u8>,
+    /// Whether `stderr` holds both: a worker's answer has one text.
+    merged: bool,
     code_checked: bool,
     stdout_checked: bool,
     stderr_checked: bool,
 }
 
 impl Finished {
+    fn new(line: String, code: Option<i32>, stdout: Vec<u8>, stderr: Vec<u8>) -> Self {
+        Self {
+            line,
+            code,
+            stdout,
+            stderr,
+            merged: false,
+            code_checked: false,
+            stdout_checked: false,
+            stderr_checked: false,
+        }
+    }
+
     fn streams(&self) -> String {
         let (stdout, stderr) = (text::printable(&self.stdout), text::printable(&self.stderr));
         format!("{}\n-- stdout\n{stdout}\n-- stderr\n{stderr}", self.line)
@@ -43,11 +61,12 @@ pub(crate) enum Outcome {
 }
 
 /// Runs the case in a file; an error is a text for a person.
-pub(crate) fn case(path: &Path, bless: bool) -> Result<(), String> {
+pub(crate) fn case(path: &Path, worker: Option<&mut Worker>, bless: bool) -> Result<(), String> {
     let source = fs::read_to_string(path).map_err(|error| error.to_string())?;
     let sections = case::parse(&source)?;
     let mut state = State {
         directory: tempfile::tempdir().map_err(|error| error.to_string())?,
+        worker,
         last: None,
         before: BTreeSet::new(),
     };
@@ -97,7 +116,7 @@ fn rewrite(path: &Path, source: &str, blessed: &[(&Section, String)]) -> Result<
     fs::write(path, lines.join("\n") + "\n").map_err(|error| error.to_string())
 }
 
-impl State {
+impl State<'_> {
     pub(crate) fn path(&self, name: &str) -> std::path::PathBuf {
         self.directory.path().join(name)
     }
@@ -123,11 +142,8 @@ impl State {
     fn run(&mut self, section: &Section) -> Result<(), String> {
         self.close_run()?;
         let line = section.lines.join(" ");
-        let here = self
-            .directory
-            .path()
-            .to_str()
-            .ok_or("temporary directory is not UTF-8")?;
+        let here = self.directory.path();
+        let here = here.to_str().ok_or("temporary directory is not UTF-8")?;
         let words: Vec<String> = text::words(&line)?
             .iter()
             .map(|word| word.replace("${dir}", here))
@@ -137,12 +153,33 @@ impl State {
             return Err("a command line starts with `img`".to_owned());
         };
         self.before = self.files()?;
+        let run = match &mut self.worker {
+            Some(worker) if section.is_plain() && worker.takes(arguments) => {
+                let (code, output) = worker.request(arguments, self.directory.path())?;
+                let mut run = Finished::new(line, Some(code), Vec::new(), output.into_bytes());
+                run.merged = true;
+                run
+            }
+            _ => self.process(section, line, arguments)?,
+        };
+        if run.code == Some(0) && arguments.first().is_some_and(|command| command == "layer") {
+            layer::check_output(self, arguments)?;
+        }
+        self.last = Some(run);
+        Ok(())
+    }
+
+    fn process(
+        &self,
+        section: &Section,
+        line: String,
+        arguments: &[String],
+    ) -> Result<Finished, String> {
         let stdin = match section.option("stdin") {
-            Some(file) => Stdio::from(
-                fs::File::open(self.path(file))
-                    .map_err(|e| e.to_string())?
-                    .into_file(),
-            ),
+            Some(file) => {
+                let file = fs::File::open(self.path(file)).map_err(|error| error.to_string())?;
+                Stdio::from(file.into_file())
+            }
             None => Stdio::null(),
         };
         let output = Command::new(env!("CARGO_BIN_EXE_img"))
@@ -152,16 +189,12 @@ impl State {
             .stdin(stdin)
             .output()
             .map_err(|error| error.to_string())?;
-        self.last = Some(Finished {
+        Ok(Finished::new(
             line,
-            code: output.status.code(),
-            stdout: output.stdout,
-            stderr: output.stderr,
-            code_checked: false,
-            stdout_checked: false,
-            stderr_checked: false,
-        });
-        Ok(())
+            output.status.code(),
+            output.stdout,
+            output.stderr,
+        ))
     }
 
     /// What every command owes: exit code 0 and silence unless the case says otherwise; and one
@@ -207,7 +240,24 @@ impl State {
         Ok(Outcome::Holds)
     }
 
+    /// A worker's answer holds both streams, and names files by their whole paths.
+    fn merged_output(&mut self, section: &Section) -> Result<Outcome, String> {
+        let here = format!("{}/", self.directory.path().display());
+        let run = self.last.as_mut().ok_or("no command was run")?;
+        (run.stdout_checked, run.stderr_checked) = (true, true);
+        let actual = text::printable(&run.stderr).replace(&here, "");
+        for line in &section.lines {
+            if !actual.contains(&line.replace("${dir}/", "")) {
+                return Err(format!("`{line}` is not in\n{actual}"));
+            }
+        }
+        Ok(Outcome::Holds)
+    }
+
     fn output(&mut self, section: &Section, is_stderr: bool) -> Result<Outcome, String> {
+        if self.last.as_ref().is_some_and(|run| run.merged) {
+            return self.merged_output(section);
+        }
         let here = self.directory.path().to_string_lossy().into_owned();
         let run = self.last.as_mut().ok_or("no command was run")?;
         let (bytes, checked) = if is_stderr {
