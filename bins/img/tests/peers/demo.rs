@@ -13,6 +13,8 @@ pub(crate) const EXPECTED_LINE: &str = "hello from an image without a daemon";
 pub(crate) struct Demo {
     /// An OCI layout with both platforms, tagged.
     pub(crate) layout: PathBuf,
+    /// An OCI layout with one platform: not every tool chooses from an index.
+    pub(crate) single: PathBuf,
     /// A docker archive of the host's platform.
     pub(crate) docker: PathBuf,
 }
@@ -43,8 +45,13 @@ fn build() -> Option<Demo> {
                 .arg(work.join("hello.c")),
         );
     }
-    img([Path::new("build"), &work.join("img.toml")]);
+    let file = work.join("img.toml");
+    let platform = Path::new("--platform=linux/amd64");
+    img([Path::new("build"), platform, &file]);
+    fs_err::rename(work.join("out"), work.join("single")).unwrap();
+    img([Path::new("build"), &file]);
     Some(Demo {
+        single: work.join("single/layout"),
         layout: work.join("out/layout"),
         docker: work.join("out/docker.tar"),
     })

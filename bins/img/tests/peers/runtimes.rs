@@ -23,7 +23,7 @@ fn umoci_unpacks_the_layout() {
     };
     let work = TempDir::new().unwrap();
     let bundle = work.path().join("bundle");
-    let image = format!("{}:demo", demo.layout.display());
+    let image = format!("{}:demo", demo.single.display());
     succeed(
         Command::new(umoci)
             .args(["unpack", "--image", &image])
