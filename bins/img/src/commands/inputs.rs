@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use fs_err as fs;
+use imgcore::document::{Raw, View};
 use imgcore::json::{Fields, Limits, Strictness, Value};
 use imgcore::{Descriptor, Error};
 
@@ -53,6 +54,12 @@ fn optional_map(
         None => Ok(None),
         Some(_) => fields.string_map(name).map(Some),
     }
+}
+
+/// Reads a manifest, an index or a config.
+pub(super) fn document<T: View>(context: &Context, path: &Path) -> Result<Raw<T>, Failure> {
+    let bytes = fs::read(context.path(path))?;
+    Raw::parse(&bytes).explain(|| path.display().to_string())
 }
 
 /// Reads a descriptor file.

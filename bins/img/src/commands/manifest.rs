@@ -281,11 +281,7 @@ fn read_document<T: imgcore::document::View>(
     context: &Context,
     path: Option<&Path>,
 ) -> Result<Option<Raw<T>>, Failure> {
-    let Some(path) = path else { return Ok(None) };
-    let bytes = fs::read(context.path(path))?;
-    Raw::parse(&bytes)
-        .map(Some)
-        .explain(|| path.display().to_string())
+    path.map(|path| inputs::document(context, path)).transpose()
 }
 
 fn read_layers(context: &Context, paths: &[PathBuf]) -> Result<Vec<LayerMetadata>, Failure> {

@@ -27,6 +27,7 @@ mod mtree;
 mod oci_layout;
 mod oci_layout_inputs;
 mod oci_layout_metadata;
+mod optimize;
 mod sparse_oci_layout;
 mod validate;
 
@@ -38,6 +39,7 @@ pub(crate) const TABLE: &[Subcommand] = &[
     Subcommand::for_builds::<mtree::Arguments>("mtree", Group::Layers, 2).with_worker(),
     Subcommand::for_builds::<manifest::Arguments>("manifest", Group::Documents, 1).with_worker(),
     Subcommand::for_builds::<index::Arguments>("index", Group::Documents, 1).with_worker(),
+    Subcommand::for_builds::<optimize::Arguments>("optimize", Group::Documents, 1).with_worker(),
     Subcommand::for_builds::<expand_template::Arguments>("expand-template", Group::Documents, 2)
         .with_worker(),
     Subcommand::for_builds::<layer::Arguments>("layer", Group::Layers, 1).with_worker(),
