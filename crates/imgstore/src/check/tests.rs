@@ -82,8 +82,8 @@ fn everything_that_is_wrong_is_listed() {
     ]);
     store.insert_unchecked(Digest::sha256_of(&one), one[..512].to_vec());
     insta::assert_snapshot!(check_one(&store, &root).join("\n"), @r"
-    app: layer 0: cannot be read: the input ends at offset 512 without the zero blocks that end an archive
-    app: layer 2: cannot be read: the input ends at offset 6 within a header
+    app: layer 0: cannot be read: the input ends at offset 512, without the zero blocks that end an archive
+    app: layer 2: cannot be read: the input ends at offset 6, within a header
     app: layer 0: has 512 bytes instead of 1536
     app: layer 0: has the digest sha256:08df18913ff0482686a05498820d846bb9dcb3150c82430ef050c9f7e928cfda instead of sha256:8eb156a62b6f6fca729a80e750244fcc803e7df58cde82877e22c8a5014dd148
     app: layer 3: is gzip although its media type says an uncompressed tar
