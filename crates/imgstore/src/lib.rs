@@ -49,6 +49,7 @@ mod sink;
 mod source;
 mod stream;
 mod sys;
+mod transfer;
 mod verifying;
 pub mod walk;
 
@@ -65,3 +66,31 @@ pub use sink::{Begin, BlobSink, BlobWrite, Ingest};
 pub use source::{BlobSource, BlobSourceExt, Presence};
 pub use stream::{BlobStream, CHUNK, UnverifiedStream};
 pub use verifying::Verifying;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    fn is_shared<T: Send + Sync + 'static>() {}
+
+    #[test]
+    fn stores_are_shared_between_threads_and_boxed() {
+        is_shared::<Arc<dyn BlobSource>>();
+        is_shared::<Arc<dyn BlobSink>>();
+        is_shared::<Arc<dyn LocalSource>>();
+        is_shared::<Chain>();
+        is_shared::<DirectoryStore>();
+        is_shared::<MemoryStore>();
+        is_shared::<OciLayout>();
+        is_shared::<Verifying<MemoryStore>>();
+        is_shared::<archive::Image>();
+        is_shared::<Error>();
+    }
+
+    #[test]
+    fn a_shared_store_conforms_like_the_store_itself() {
+        conformance::all(|| Arc::new(MemoryStore::new()));
+    }
+}

@@ -1,7 +1,7 @@
 //! The files of an image, before they are written.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read, Write};
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -11,6 +11,7 @@ use imgtar::{END_OF_ARCHIVE, Header, padding};
 
 use super::{DOCKER_MANIFEST, output};
 use crate::layout::{INDEX, MARKER, MARKER_CONTENT, descriptor_json};
+use crate::transfer::transfer;
 use crate::{BlobSource, Error, ErrorKind, Placement, Result, blocking};
 
 /// The files of an image: gathered first, then written as a tar stream or a directory.
@@ -240,7 +241,7 @@ impl<W: Write> TarStream<W> {
     /// Writes a file. The reader checks its own length, so the archive has what the header announced or fails.
     fn file(&mut self, path: &str, size: u64, mut content: impl Read, name: &str) -> Result<()> {
         self.header(&Header::file(path, size))?;
-        let written = io::copy(&mut content, &mut self.out)
+        let written = transfer(&mut content, &mut self.out)
             .map_err(|error| Error::from_io(format!("packing {name}"), error))?;
         if written != size {
             let text = format!("{name} has {written} bytes instead of {size}");

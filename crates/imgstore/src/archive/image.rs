@@ -1,7 +1,7 @@
 //! Images in files: a layout directory, or an archive of any generation.
 
 use std::collections::HashMap;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,6 +15,7 @@ use imgtar::{Codec, DecodeLimits, Decoder};
 use super::index::{ArchiveFile, ArchiveIndex, Span};
 use super::{DOCKER_MANIFEST, layout_index};
 use crate::layout::{INDEX, MARKER, MAX_DOCUMENT, check_marker, name_annotations};
+use crate::transfer::{for_each_chunk, transfer};
 use crate::{DirectoryOptions, Error, LayoutIndex, LocalSource, OciLayout, RawReader, Result};
 
 /// How much is taken from an archive that nobody vouches for.
@@ -261,9 +262,13 @@ impl ArchiveStore {
         let mut decoder = Decoder::new(&mut hashing, DecodeLimits::default())?;
         let codec = decoder.codec();
         let mut hasher = Hasher::new(diff_id.algorithm());
-        for_each_chunk(&mut decoder, |chunk| hasher.update(chunk)).map_err(reading)?;
+        let hash = |chunk: &[u8]| {
+            hasher.update(chunk);
+            Ok(())
+        };
+        for_each_chunk(&mut decoder, hash).map_err(reading)?;
         // Padding behind the last member belongs to the blob as well.
-        for_each_chunk(&mut hashing, |_| ()).map_err(reading)?;
+        for_each_chunk(&mut hashing, |_| Ok(())).map_err(reading)?;
         let found = DiffId::from_hasher(hasher);
         if found != *diff_id {
             let text = format!("{name} has the diff_id {found} and its config lists {diff_id}");
@@ -415,7 +420,7 @@ fn uncompressed(path: &Path, limits: &ArchiveLimits) -> Result<ArchiveFile> {
             Some(directory) => tempfile::NamedTempFile::new_in(directory)?,
             None => tempfile::NamedTempFile::new()?,
         };
-        io::copy(&mut decoder, &mut copy)?;
+        transfer(&mut decoder, &mut copy)?;
         copy.flush()?;
         Ok(copy.into_temp_path())
     };
@@ -424,16 +429,4 @@ fn uncompressed(path: &Path, limits: &ArchiveLimits) -> Result<ArchiveFile> {
         path: copy.to_path_buf(),
         copy: Some(Arc::new(copy)),
     })
-}
-
-fn for_each_chunk(reader: &mut dyn Read, mut each: impl FnMut(&[u8])) -> io::Result<()> {
-    let mut buffer = vec![0; crate::CHUNK];
-    loop {
-        match reader.read(&mut buffer) {
-            Ok(0) => return Ok(()),
-            Ok(count) => each(&buffer[..count]),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use imgcore::Descriptor;
 
 use crate::directory::{Durability, create_claimed, move_into_place, place};
+use crate::transfer::transfer;
 use crate::{Error, ErrorKind, Placement, Result};
 
 /// A directory that was absent or empty. Until [`keep`](Self::keep), dropping it removes what was put into it.
@@ -45,7 +46,7 @@ impl FreshDirectory {
 
     pub(super) fn write(&self, path: &str, mut content: impl Read) -> Result<()> {
         let written = create_claimed(&self.root).and_then(|mut file| {
-            io::copy(&mut content, &mut file)?;
+            transfer(&mut content, &mut file)?;
             move_into_place(file, &self.root.join(path), Durability::Program)
         });
         written.map_err(|error| self.failed(path, error))

@@ -547,3 +547,36 @@ fn limits_hold() {
         ErrorKind::NotFound
     );
 }
+
+proptest::proptest! {
+    /// Whatever happens to the bytes of an archive, it is read or refused, and so is every blob in it.
+    #[test]
+    fn a_damaged_archive_is_an_error_and_never_a_panic(
+        old in proptest::bool::ANY,
+        damage in proptest::collection::vec((proptest::num::usize::ANY, proptest::num::u8::ANY), 1..8),
+        cut in proptest::num::usize::ANY,
+    ) {
+        let mut bytes = if old {
+            old_archive(LAYER, &config(&[LAYER, LAYER]))
+        } else {
+            export().write_tar(Vec::new()).unwrap()
+        };
+        for (place, value) in damage {
+            let place = place % bytes.len();
+            bytes[place] = value;
+        }
+        if cut % 3 == 0 {
+            bytes.truncate(cut % bytes.len());
+        }
+        if let Ok((_file, image)) = open(&bytes) {
+            let named = |it: &Descriptor| ("image".to_owned(), it.clone());
+            let roots: Vec<_> = image.index().descriptors().iter().map(named).collect();
+            let report = crate::check::check(&image, &roots);
+            let layer = Descriptor::of(MediaType::OCI_LAYER_TAR, LAYER);
+            if let Ok(read) = image.read_all_blocking(&layer, 5) {
+                proptest::prop_assert_eq!(read, LAYER);
+            }
+            drop(report);
+        }
+    }
+}

@@ -24,6 +24,7 @@ use imgcore::{Algorithm, Descriptor, DiffId, Digest, Hasher};
 use imgtar::{Codec, DecodeLimits, Decoder, Reader};
 
 use crate::blocking::{BlobReader, block_on};
+use crate::transfer::for_each_chunk;
 use crate::{
     BlobSource, BlobSourceExt, Error, ErrorKind, MAX_DOCUMENT, Presence, Result, UnverifiedStream,
 };
@@ -295,16 +296,10 @@ fn read_entries(content: impl Read) -> Result<()> {
 }
 
 fn drain(reader: &mut dyn Read) -> Result<()> {
-    let mut buffer = vec![0; crate::CHUNK];
-    loop {
-        match reader.read(&mut buffer) {
-            Ok(0) => return Ok(()),
-            Err(error) if error.kind() != io::ErrorKind::Interrupted => {
-                return Err(Error::from_io(error.to_string(), error));
-            }
-            _ => {}
-        }
-    }
+    let drained = for_each_chunk(reader, |_| Ok(()));
+    drained
+        .map(|_| ())
+        .map_err(|error| Error::from_io(error.to_string(), error))
 }
 
 #[cfg(test)]

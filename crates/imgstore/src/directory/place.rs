@@ -8,6 +8,7 @@ use imgcore::digest::VerifyingReader;
 
 use super::stage::{create_claimed, move_into_place};
 use super::{DirectoryStore, Durability};
+use crate::transfer::transfer;
 use crate::{Error, Result, sys};
 
 /// How [`DirectoryStore::place_file`] makes a blob of an existing file.
@@ -125,7 +126,7 @@ fn copy(descriptor: &Descriptor, file: &Path, staging: &Path, target: &Path) -> 
 fn verify(descriptor: &Descriptor, file: &Path, mut out: impl io::Write) -> io::Result<()> {
     let reader = fs_err::File::open(file)?;
     let mut reader = VerifyingReader::new(reader, descriptor.digest, descriptor.size);
-    io::copy(&mut reader, &mut out)?;
+    transfer(&mut reader, &mut out)?;
     Ok(())
 }
 
