@@ -4,7 +4,6 @@ use std::io::{Read, Write};
 use std::mem;
 use std::sync::Arc;
 
-use imgcore::digest::HashingWriter;
 use imgcore::{DiffId, Digest, Hasher};
 
 use super::codec::{self, BLOCK_SIZE, BlockCodec, CodecFactory, Frame};
@@ -58,8 +57,8 @@ pub struct BlobWriter<W: Write + Send> {
 
 /// Who hashes and encodes.
 enum Engine {
-    /// Nobody encodes: the blob is what goes in.
-    Identity(Hasher),
+    /// Nobody encodes: the blob is what goes in, and one hash names both.
+    Identity,
     /// The calling thread.
     Inline {
         codec: Box<dyn BlockCodec>,
@@ -90,7 +89,7 @@ impl<W: Write + Send> BlobWriter<W> {
     /// [`Bug`](ErrorKind::Bug) when the codec refuses our parameters.
     pub fn new(out: W, options: &EncodeOptions) -> Result<Self, Error> {
         let engine = match (codec::factory(options), options.threads.get()) {
-            (None, _) => Engine::Identity(Hasher::default()),
+            (None, _) => Engine::Identity,
             (Some(factory), 1) => Engine::Inline {
                 codec: factory()?,
                 hasher: Hasher::default(),
@@ -213,8 +212,7 @@ impl Engine {
     /// Takes a full block, and returns one to fill.
     fn submit<W: Write>(&mut self, block: Block, output: &mut Output<W>) -> Result<Block, Error> {
         match self {
-            Self::Identity(hasher) => {
-                hasher.update(block.bytes());
+            Self::Identity => {
                 output.write(block.bytes())?;
                 Ok(block)
             }
@@ -254,7 +252,7 @@ impl Engine {
     /// Writes what is under way and what a blob without blocks needs, and returns the hash of all blocks.
     fn finish<W: Write>(self, output: &mut Output<W>) -> Result<Hasher, Error> {
         match self {
-            Self::Identity(hasher) => Ok(hasher),
+            Self::Identity => Ok(output.hasher.clone()),
             Self::Inline {
                 mut codec,
                 mut hasher,
@@ -318,7 +316,10 @@ fn drain<W: Write>(mut pipeline: Pipeline, output: &mut Output<W>) -> Result<Has
 
 /// The output, and what stands around the blocks in it.
 struct Output<W> {
-    out: HashingWriter<W>,
+    out: W,
+    /// Of what was written.
+    hasher: Hasher,
+    size: u64,
     frame: Frame,
     started: bool,
 }
@@ -326,7 +327,9 @@ struct Output<W> {
 impl<W: Write> Output<W> {
     fn new(out: W, frame: Frame) -> Self {
         Self {
-            out: HashingWriter::new(out),
+            out,
+            hasher: Hasher::default(),
+            size: 0,
             frame,
             started: false,
         }
@@ -347,7 +350,10 @@ impl<W: Write> Output<W> {
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        self.out.write_all(bytes).map_err(write_failed)
+        self.out.write_all(bytes).map_err(write_failed)?;
+        self.hasher.update(bytes);
+        self.size += bytes.len() as u64;
+        Ok(())
     }
 
     fn finish(mut self) -> Result<(Digest, u64, W), Error> {
@@ -355,7 +361,7 @@ impl<W: Write> Output<W> {
         let tail = self.frame.tail();
         self.write(&tail)?;
         self.out.flush().map_err(write_failed)?;
-        Ok(self.out.finish())
+        Ok((self.hasher.finish(), self.size, self.out))
     }
 }
 
