@@ -24,6 +24,7 @@ use self::base::BaseSource;
 use self::file::{Build, BuildFile};
 use self::layers::Layers;
 use self::output::Blobs;
+use self::resolve::ResolvedLayer;
 use crate::context::Context;
 use crate::output::Outputs;
 use crate::report::{Explain as _, Failure};
@@ -64,9 +65,11 @@ pub(crate) fn run(
     let mut file = BuildFile::read(context, path)?;
     file.restrict_platforms(platforms)?;
     let base = BaseSource::find(context, &file, policy)?;
+    // Before anything is made, or a source could hold it.
+    let layers = resolve_all(&file)?;
     let staging = staging_directory(&file)?;
     let store = DirectoryStore::create(staging.path())?;
-    let built = build(context, &file, base.as_ref(), &store)?;
+    let built = build(context, &file, layers, base.as_ref(), &store)?;
     let blobs = Blobs {
         staging: &store,
         base: base.as_ref(),
@@ -75,26 +78,35 @@ pub(crate) fn run(
     context.report.print(summary(&file, &built))
 }
 
+/// The layers of each platform, lowest first.
+type PlatformLayers = Vec<(Platform, Vec<ResolvedLayer>)>;
+
+fn resolve_all(file: &BuildFile) -> Result<PlatformLayers, Failure> {
+    let platforms = file.build.platforms.iter().map(|platform| &platform.0);
+    platforms
+        .map(|platform| Ok((platform.clone(), resolve::layers(file, platform)?)))
+        .collect()
+}
+
 fn build(
     context: &Context,
     file: &BuildFile,
+    layers: PlatformLayers,
     base: Option<&BaseSource>,
     store: &DirectoryStore,
 ) -> Result<Built, Failure> {
     let build = &file.build;
-    let mut layers = Layers::new(context, store, build.config.created.as_deref());
+    let mut writer = Layers::new(context, store, build.config.created.as_deref());
     let mut images = Vec::new();
-    for platform in build.platforms.iter().map(|platform| &platform.0) {
-        let base = base.map(|base| base.image_for(platform)).transpose()?;
-        let resolved = resolve::layers(file, platform)?.into_iter();
-        let metadata: Vec<_> = resolved
-            .map(|layer| layers.write(layer))
-            .collect::<Result<_, _>>()?;
-        let image = image::make(build, platform, base.as_ref(), &metadata)
+    for (platform, layers) in layers {
+        let base = base.map(|base| base.image_for(&platform)).transpose()?;
+        let layers = layers.into_iter().map(|layer| writer.write(layer));
+        let layers: Vec<_> = layers.collect::<Result<_, _>>()?;
+        let image = image::make(build, &platform, base.as_ref(), &layers)
             .map_err(|failure| failure.in_front(format!("image for {platform}")))?;
         images.push(BuiltImage {
-            platform: platform.clone(),
             manifest: Raw::parse(&image.manifest)?,
+            platform,
             image,
         });
     }
@@ -183,21 +195,14 @@ fn docker_image<'a>(built: &'a Built, wanted: Option<&Platform>) -> &'a BuiltIma
 
 /// Makes the directory that layers are written into: beside the outputs, so that they can be moved and not copied.
 fn staging_directory(file: &BuildFile) -> Result<tempfile::TempDir, Failure> {
-    let output = file.build.output.get_ref();
-    let first = output
-        .layout
+    let outputs = file.outputs();
+    let directory = outputs
         .iter()
-        .chain(&output.oci_archive)
-        .chain(&output.docker_archive)
-        .next();
-    let first = file.path(first.map_or(Path::new(""), PathBuf::as_path));
-    let directory = first
-        .ancestors()
-        .skip(1)
+        .flat_map(|output| output.ancestors().skip(1))
         .find(|directory| directory.is_dir())
         .unwrap_or(Path::new("."));
     tempfile::Builder::new()
-        .prefix(".img-build-")
+        .prefix(resolve::STAGING_PREFIX)
         .tempdir_in(directory)
         .explain(|| format!("cannot write to {}", directory.display()))
 }
@@ -207,7 +212,7 @@ fn summary(file: &BuildFile, built: &Built) -> String {
     let mut text = String::new();
     let mut line = |name: &str, value: &dyn std::fmt::Display| {
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "{name:<16}{value}");
+        let _ = writeln!(text, "{name:<15} {value}");
     };
     for reference in &built.references {
         line("image", reference);

@@ -81,6 +81,17 @@ impl BuildFile {
         self.path(Path::new(name).with_extension(extension))
     }
 
+    /// Returns the paths that a build writes.
+    pub(crate) fn outputs(&self) -> Vec<PathBuf> {
+        let output = self.build.output.get_ref();
+        let outputs = [&output.layout, &output.oci_archive, &output.docker_archive];
+        outputs
+            .into_iter()
+            .flatten()
+            .map(|path| self.path(path))
+            .collect()
+    }
+
     /// Leaves only these of the file's platforms; all of them if there are none.
     ///
     /// # Errors
@@ -104,6 +115,11 @@ impl BuildFile {
         Failure::new(self.say(span, message))
     }
 
+    /// Makes a failure that is about the file as a whole.
+    fn anywhere(&self, message: impl std::fmt::Display) -> Failure {
+        Failure::new(format!("{}: {message}", self.shown.display()))
+    }
+
     /// Puts a place in the file in front of a message.
     pub(crate) fn say(&self, span: Range<usize>, message: impl std::fmt::Display) -> String {
         format!("{}: {message}", place(&self.shown, &self.text, span))
@@ -120,7 +136,16 @@ impl BuildFile {
                 return Err(self.at(value.span(), message).hint(hint));
             }
         }
+        self.check_name()?;
         self.check_platforms()?;
+        if let Some(name) = build
+            .config
+            .env
+            .keys()
+            .find(|name| name.is_empty() || name.contains('='))
+        {
+            return Err(self.anywhere(format!("`{name}` cannot be the name of a variable")));
+        }
         if let Some(base) = &build.base {
             self.check_base(base.span(), base.get_ref())?;
         }
@@ -132,12 +157,22 @@ impl BuildFile {
         self.check_output()
     }
 
+    fn check_name(&self) -> Result<(), Failure> {
+        match &self.build.name {
+            Some(name) if name.0.digest().is_some() => {
+                Err(self.anywhere("`name` has a digest, which only the finished image has"))
+            }
+            None if !self.build.tags.is_empty() => {
+                Err(self.anywhere("`tags` are tags of a name: write `name` too"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn check_platforms(&self) -> Result<(), Failure> {
         let platforms = &self.build.platforms;
-        let failure =
-            |message: String| Failure::new(format!("{}: {message}", self.shown.display()));
         if platforms.is_empty() {
-            let failure = failure("`platforms` is empty".to_owned());
+            let failure = self.anywhere("`platforms` is empty");
             return Err(failure.hint("write platforms = [\"linux/amd64\"]"));
         }
         for (position, platform) in platforms.iter().enumerate() {
@@ -145,10 +180,8 @@ impl BuildFile {
                 .iter()
                 .any(|it| it.0.accepts(&platform.0))
             {
-                return Err(failure(format!(
-                    "the platform {} is there twice",
-                    platform.0
-                )));
+                let message = format!("the platform {} is there twice", platform.0);
+                return Err(self.anywhere(message));
             }
         }
         Ok(())

@@ -73,6 +73,15 @@ fn what_contradicts_itself_is_refused() {
 }
 
 #[test]
+fn names_and_variables_that_mean_nothing_are_refused() {
+    let check = |line: &str| refusal(&format!("{line}\n{SMALL}"));
+    let digest = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    insta::assert_snapshot!(check(&format!("name = \"a@{digest}\"")), @"img: img.toml: `name` has a digest, which only the finished image has");
+    insta::assert_snapshot!(check("tags = [\"v1\"]"), @"img: img.toml: `tags` are tags of a name: write `name` too");
+    insta::assert_snapshot!(check("config.env = { \"A=B\" = \"1\" }"), @"img: img.toml: `A=B` cannot be the name of a variable");
+}
+
+#[test]
 fn the_lock_lies_beside_the_file() {
     let file = |path: &str, directory: &str| {
         BuildFile::parse(Path::new(path), PathBuf::from(directory), SMALL.to_owned()).unwrap()

@@ -18,6 +18,9 @@ use super::reason;
 use crate::report::{Explain as _, Failure};
 use crate::sys;
 
+/// How the directories start that builds put unfinished layers into. They are never sources.
+pub(crate) const STAGING_PREFIX: &str = ".img-build-";
+
 /// The permission bits of a directory, unless told otherwise.
 const DIRECTORY: u32 = 0o755;
 
@@ -69,11 +72,12 @@ pub(crate) enum Content {
 ///
 /// Fails if a source does not exist, a pattern matches nothing, or a file is of a kind that no layer holds.
 pub(crate) fn layers(file: &BuildFile, platform: &Platform) -> Result<Vec<ResolvedLayer>, Failure> {
+    let own = own_files(file);
     let mut layers = Vec::new();
     for (position, layer) in file.build.layers.iter().enumerate() {
         let layer = layer.get_ref();
         if is_for(&layer.platforms, platform) {
-            layers.push(resolve_layer(file, position, layer, platform)?);
+            layers.push(resolve_layer(file, &own, (position, layer), platform)?);
         }
     }
     Ok(layers)
@@ -81,13 +85,14 @@ pub(crate) fn layers(file: &BuildFile, platform: &Platform) -> Result<Vec<Resolv
 
 fn resolve_layer(
     file: &BuildFile,
-    position: usize,
-    layer: &Layer,
+    own: &[PathBuf],
+    (position, layer): (usize, &Layer),
     platform: &Platform,
 ) -> Result<ResolvedLayer, Failure> {
     let build = &file.build;
     let mut resolver = Resolver {
         file,
+        own,
         platform,
         owner: layer.owner.map(|owner| owner.0).unwrap_or_default(),
         preserve_modes: layer.preserve_modes.unwrap_or(build.preserve_modes),
@@ -134,6 +139,16 @@ fn resolve_layer(
     })
 }
 
+/// Lists what builds of this file write, so that a build does not put the last one's outputs into the image.
+fn own_files(file: &BuildFile) -> Vec<PathBuf> {
+    let mut own = file.outputs();
+    own.push(file.beside("lock"));
+    // What does not exist cannot be found by walking.
+    own.iter()
+        .filter_map(|path| fs::canonicalize(path).ok())
+        .collect()
+}
+
 /// Says whether a list of platforms names this one; an empty list names all.
 fn is_for(platforms: &[Text<Platform>], platform: &Platform) -> bool {
     platforms.is_empty() || platforms.iter().any(|it| it.0.accepts(platform))
@@ -142,6 +157,7 @@ fn is_for(platforms: &[Text<Platform>], platform: &Platform) -> bool {
 /// What is known while the entries of one layer are collected.
 struct Resolver<'a> {
     file: &'a BuildFile,
+    own: &'a [PathBuf],
     platform: &'a Platform,
     owner: Owner,
     preserve_modes: bool,
@@ -244,7 +260,7 @@ impl Resolver<'_> {
             let mode = self.directory_mode(copy, &fs::metadata(root)?);
             self.add(to.to_vec(), Content::Directory, Some(mode), copy.owner);
         }
-        let found = walk::walk(root, selection)
+        let found = walk::walk(root, selection, self.own)
             .map_err(|failure| failure.place(|message| self.file.at(span.clone(), message)))?;
         if found.is_empty() && !whole {
             let from = copy.from.as_deref().unwrap_or_default();

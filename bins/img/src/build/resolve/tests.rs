@@ -259,6 +259,26 @@ fn what_cannot_be_copied_is_refused_with_its_place() {
     insta::assert_snapshot!(sources.refusal(r#"symlinks = [{ path = "/a", target = "" }]"#), @"img: img.toml:4:13: the target of a symbolic link is a path");
 }
 
+#[test]
+fn what_a_build_writes_is_no_source() {
+    let sources = Sources::new(&[
+        "a",
+        "out/index.json",
+        "sub/out/x",
+        "img.lock",
+        ".img-build-1/x",
+    ]);
+    let copy = r#"copy = [{ from = ".", to = "/", exclude = ["img.toml"] }]"#;
+    insta::assert_snapshot!(sources.resolve(copy), @r"
+    source 0:0 a a
+    0755 0:0 sub directory
+    0755 0:0 sub/out directory
+    source 0:0 sub/out/x sub/out/x
+    ");
+    let copy = r#"copy = [{ from = "**/x", to = "/" }]"#;
+    insta::assert_snapshot!(sources.resolve(copy), @"source 0:0 sub/out/x sub/out/x");
+}
+
 #[cfg(unix)]
 #[test]
 fn a_socket_in_a_tree_is_refused_and_one_that_is_not_meant_is_ignored() {

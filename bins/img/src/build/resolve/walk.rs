@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 
-use super::join;
 use super::pattern::Selection;
+use super::{STAGING_PREFIX, join};
 use crate::report::Failure;
 use crate::sys;
 
@@ -51,10 +51,18 @@ impl From<io::Error> for WalkError {
     }
 }
 
-/// Lists what the selection means below `root`, a directory before what is in it.
-pub(super) fn walk(root: &Path, selection: &Selection) -> Result<Vec<Found>, WalkError> {
+/// Lists what the selection means below `root`, a directory before what is in it; without the files in `own`, whose
+/// paths are canonical.
+pub(super) fn walk(
+    root: &Path,
+    selection: &Selection,
+    own: &[PathBuf],
+) -> Result<Vec<Found>, WalkError> {
+    let canonical = fs::canonicalize(root)?;
+    let below_root = |path: &PathBuf| Some(path.strip_prefix(&canonical).ok()?.to_owned());
     let mut walk = Walk {
         selection,
+        own: own.iter().filter_map(below_root).collect(),
         found: Vec::new(),
     };
     let top = Place {
@@ -70,6 +78,8 @@ pub(super) fn walk(root: &Path, selection: &Selection) -> Result<Vec<Found>, Wal
 
 struct Walk<'a> {
     selection: &'a Selection,
+    /// What is left out, relative to the root.
+    own: Vec<PathBuf>,
     found: Vec<Found>,
 }
 
@@ -93,8 +103,10 @@ impl Walk<'_> {
         for name in names {
             let path = place.path.join(&name);
             let relative = place.relative.join(&name);
-            let bytes = join(place.bytes, &sys::bytes_of(&name));
-            if self.selection.excludes(&relative) {
+            let bytes_of_name = sys::bytes_of(&name);
+            let bytes = join(place.bytes, &bytes_of_name);
+            let is_staging = bytes_of_name.starts_with(STAGING_PREFIX.as_bytes());
+            if is_staging || self.own.contains(&relative) || self.selection.excludes(&relative) {
                 continue;
             }
             let below = Place {
