@@ -30,6 +30,21 @@ pub(crate) struct IndexAndFile {
     pub(crate) file: PathBuf,
 }
 
+/// `I=TEXT`: a decimal index and a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct IndexAndText {
+    pub(crate) index: usize,
+    pub(crate) text: String,
+}
+
+/// `I,J=TEXT`: two decimal indexes and a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct IndexesAndText {
+    pub(crate) first: usize,
+    pub(crate) second: usize,
+    pub(crate) text: String,
+}
+
 /// `I,J=FILE`: two decimal indexes and a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct IndexesAndFile {
@@ -79,17 +94,38 @@ impl FromWord for IndexAndFile {
     }
 }
 
+impl FromWord for IndexAndText {
+    fn from_word(word: &OsStr) -> Result<Self, String> {
+        let (index, text) = split(word, "INDEX=TEXT")?;
+        Ok(Self {
+            index: parse_index(&index.to_string_lossy())?,
+            text: text.into_string().map_err(|_| "not UTF-8")?,
+        })
+    }
+}
+
 impl FromWord for IndexesAndFile {
     fn from_word(word: &OsStr) -> Result<Self, String> {
         let (indexes, file) = split(word, "INDEX,INDEX=FILE")?;
-        let indexes = indexes.to_string_lossy();
-        let (first, second) = indexes
-            .split_once(',')
-            .ok_or("no `,` in front of the `=`; write INDEX,INDEX=FILE")?;
+        let (first, second) = parse_indexes(&indexes.to_string_lossy())?;
+        let file = file.into();
         Ok(Self {
-            first: parse_index(first)?,
-            second: parse_index(second)?,
-            file: file.into(),
+            first,
+            second,
+            file,
+        })
+    }
+}
+
+impl FromWord for IndexesAndText {
+    fn from_word(word: &OsStr) -> Result<Self, String> {
+        let (indexes, text) = split(word, "INDEX,INDEX=TEXT")?;
+        let (first, second) = parse_indexes(&indexes.to_string_lossy())?;
+        let text = text.into_string().map_err(|_| "not UTF-8")?;
+        Ok(Self {
+            first,
+            second,
+            text,
         })
     }
 }
@@ -110,6 +146,13 @@ fn split(word: &OsStr, form: &str) -> Result<(OsString, OsString), String> {
 fn parse_index(text: &str) -> Result<usize, String> {
     text.parse()
         .map_err(|_| format!("`{text}` is not a decimal index"))
+}
+
+fn parse_indexes(text: &str) -> Result<(usize, usize), String> {
+    let (first, second) = text
+        .split_once(',')
+        .ok_or("no `,` in front of the `=`; write INDEX,INDEX=…")?;
+    Ok((parse_index(first)?, parse_index(second)?))
 }
 
 fn parse_integer(text: &str) -> Option<i64> {
@@ -155,7 +198,9 @@ parse_by_word!(
     NameAndFile,
     KeyAndValue,
     IndexAndFile,
+    IndexAndText,
     IndexesAndFile,
+    IndexesAndText,
     Integer
 );
 

@@ -16,6 +16,7 @@ mod encoding;
 mod expand_template;
 mod hash;
 mod index;
+mod index_from_oci_layout;
 mod inputs;
 mod inspect;
 mod layer;
@@ -23,10 +24,12 @@ mod layer_hints;
 mod ls;
 mod man;
 mod manifest;
+mod manifest_from_oci_layout;
 mod mtree;
 mod oci_layout;
 mod oci_layout_inputs;
 mod oci_layout_metadata;
+mod oci_layout_parts;
 mod optimize;
 mod sparse_oci_layout;
 mod validate;
@@ -52,6 +55,18 @@ pub(crate) const TABLE: &[Subcommand] = &[
         .with_worker(),
     Subcommand::for_builds::<docker_save::Arguments>("docker-save", Group::Layouts, 2)
         .with_worker(),
+    Subcommand::for_builds::<manifest_from_oci_layout::Arguments>(
+        "manifest-from-oci-layout",
+        Group::Layouts,
+        2,
+    )
+    .with_worker(),
+    Subcommand::for_builds::<index_from_oci_layout::Arguments>(
+        "index-from-oci-layout",
+        Group::Layouts,
+        2,
+    )
+    .with_worker(),
     Subcommand::for_builds::<oci_layout_metadata::Arguments>(
         "oci-layout-metadata",
         Group::Layouts,
