@@ -3,9 +3,11 @@
 use std::io::{self, Read, Write};
 use std::num::NonZeroUsize;
 
+use imgcore::{Digest, Document};
 use imglayer::encode::BlobWriter;
 use imglayer::{Codec, EncodeOptions, Level};
 use imgstore::archive::Image;
+use imgstore::{LocalSourceExt, MAX_DOCUMENT};
 use imgtar::{DecodeLimits, Decoder, END_OF_ARCHIVE, Header, Reader, padding};
 
 /// Archives: every header that is read can be written, and is read the same again.
@@ -115,8 +117,22 @@ pub fn gzip_stitch(bytes: &[u8]) {
 pub fn archive(bytes: &[u8]) {
     let mut file = tempfile::NamedTempFile::new().expect("the host has temporary files");
     file.write_all(bytes).expect("the host has temporary files");
-    if let Ok(image) = Image::open(file.path()) {
-        let _ = image.index();
+    let Ok(image) = Image::open(file.path()) else {
+        return;
+    };
+    for descriptor in image.index().descriptors() {
+        let Ok(document) = image.read_all_blocking(descriptor, MAX_DOCUMENT) else {
+            continue;
+        };
+        assert_eq!(Digest::sha256_of(&document), descriptor.digest);
+        let Ok(Document::Manifest(manifest)) = Document::classify(&document, None) else {
+            continue;
+        };
+        for layer in &manifest.layers {
+            if let Ok(mut reader) = image.open_blocking(layer) {
+                let _ = io::copy(&mut reader, &mut io::sink());
+            }
+        }
     }
 }
 
