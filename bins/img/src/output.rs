@@ -1,5 +1,6 @@
 //! Output files: written beside their place and moved there when everything is known to be good.
 
+use std::collections::HashSet;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -193,6 +194,25 @@ impl Outputs {
         }
     }
 
+    /// Two outputs at one place would leave the last one alone.
+    fn check_distinct(&self) -> Result<(), Failure> {
+        let mut seen = HashSet::new();
+        let files = self
+            .pending
+            .iter()
+            .filter(|pending| pending.path().is_some());
+        match files
+            .map(|pending| &pending.target)
+            .find(|target| !seen.insert(*target))
+        {
+            Some(twice) => Err(
+                Failure::new(format!("two outputs are called {}", twice.display()))
+                    .hint("give each output a name of its own"),
+            ),
+            None => Ok(()),
+        }
+    }
+
     /// Makes all of them visible, in order; if one fails, those before it are removed again.
     ///
     /// # Errors
@@ -200,6 +220,7 @@ impl Outputs {
     /// Fails if the request was cancelled or a file cannot be moved to its place.
     pub(crate) fn commit(self, context: &Context) -> Result<(), Failure> {
         context.check_not_cancelled()?;
+        self.check_distinct()?;
         let mut visible = Vec::new();
         for pending in self.pending {
             match pending.make_visible() {

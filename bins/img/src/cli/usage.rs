@@ -21,14 +21,21 @@ pub(crate) fn failure(error: &clap::Error) -> Failure {
                 None => with_choices(failure, error),
             }
         }
-        ErrorKind::UnknownArgument => Failure::new(format!("unexpected word `{argument}`"))
-            .hint("flags stand before the first word that is none"),
+        ErrorKind::UnknownArgument => unexpected_word(&argument),
         ErrorKind::ArgumentConflict => {
             let other = context(error, ContextKind::PriorArg);
             Failure::new(format!("{argument} and {other} exclude each other"))
         }
         _ => Failure::new(first_line(error)),
     }
+}
+
+fn unexpected_word(word: &str) -> Failure {
+    let failure = Failure::new(format!("unexpected word `{word}`"));
+    if word.starts_with('-') {
+        return failure.hint("flags stand before the first word that is none");
+    }
+    failure
 }
 
 fn with_choices(failure: Failure, error: &clap::Error) -> Failure {

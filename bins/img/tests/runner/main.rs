@@ -3,7 +3,11 @@
 //! `IMG_BLESS=1` rewrites expected listings, texts and digests that differ; `IMG_CASES=layer/`
 //! runs only the cases whose name contains that text.
 
-#![allow(clippy::unwrap_used, reason = "all of this is a test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "all of this is a test"
+)]
 
 mod case;
 mod check;
@@ -15,6 +19,7 @@ mod worker;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{env, thread};
@@ -156,4 +161,27 @@ fn no_text_cases_are_lost() {
             "{subcommand}: {count} cases instead of {minimum}"
         );
     }
+}
+
+/// Every command that the help lists has cases.
+#[test]
+fn every_command_has_text_cases() {
+    let help = Command::new(env!("CARGO_BIN_EXE_img"))
+        .arg("--help")
+        .output()
+        .unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let lines = help.lines().filter_map(|line| line.strip_prefix("  "));
+    let lines = lines.filter(|line| line.starts_with(|first: char| first.is_ascii_lowercase()));
+    let mut commands = 0;
+    for line in lines {
+        // Two spaces stand in front of the description; a name may have two words.
+        let name = line.split("  ").next().unwrap().replace(' ', "-");
+        assert!(
+            directory().join(&name).is_dir(),
+            "tests/cases/{name} is missing"
+        );
+        commands += 1;
+    }
+    assert!(commands >= 15, "only {commands} commands in\n{help}");
 }

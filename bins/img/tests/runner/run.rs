@@ -29,9 +29,15 @@ struct Finished {
     stderr: Vec<u8>,
     /// Whether `stderr` holds both: a worker's answer has one text.
     merged: bool,
-    code_checked: bool,
-    stdout_checked: bool,
-    stderr_checked: bool,
+    checked: Checked,
+}
+
+/// What a case has looked at.
+#[derive(Default)]
+struct Checked {
+    code: bool,
+    stdout: bool,
+    stderr: bool,
 }
 
 impl Finished {
@@ -42,9 +48,7 @@ impl Finished {
             stdout,
             stderr,
             merged: false,
-            code_checked: false,
-            stdout_checked: false,
-            stderr_checked: false,
+            checked: Checked::default(),
         }
     }
 
@@ -136,7 +140,7 @@ impl State<'_> {
 
     fn unasked_failure(&self) -> Option<String> {
         let run = self.last.as_ref()?;
-        (!run.code_checked && run.code != Some(0)).then(|| run.streams())
+        (!run.checked.code && run.code != Some(0)).then(|| run.streams())
     }
 
     fn run(&mut self, section: &Section) -> Result<(), String> {
@@ -203,17 +207,17 @@ impl State<'_> {
         let Some(run) = self.last.take() else {
             return Ok(());
         };
-        if !run.code_checked && run.code != Some(0) {
+        if !run.checked.code && run.code != Some(0) {
             return Err(format!(
                 "exit code {:?} instead of 0: {}",
                 run.code,
                 run.streams()
             ));
         }
-        if !run.stdout_checked && !run.stdout.is_empty() {
+        if !run.checked.stdout && !run.stdout.is_empty() {
             return Err(format!("unexpected output: {}", run.streams()));
         }
-        if !run.stderr_checked && (!run.stderr.is_empty() || run.code != Some(0)) {
+        if !run.checked.stderr && (!run.stderr.is_empty() || run.code != Some(0)) {
             return Err(format!(
                 "unexpected messages, or none checked: {}",
                 run.streams()
@@ -225,7 +229,7 @@ impl State<'_> {
     fn exit(&mut self, section: &Section) -> Result<Outcome, String> {
         let expected: i32 = section.word(1)?.parse().map_err(|_| "not a number")?;
         let run = self.last.as_mut().ok_or("no command was run")?;
-        run.code_checked = true;
+        run.checked.code = true;
         if run.code != Some(expected) {
             let stderr = text::printable(&run.stderr);
             return Err(format!("exit code {:?}\n{stderr}", run.code));
@@ -244,7 +248,7 @@ impl State<'_> {
     fn merged_output(&mut self, section: &Section) -> Result<Outcome, String> {
         let here = format!("{}/", self.directory.path().display());
         let run = self.last.as_mut().ok_or("no command was run")?;
-        (run.stdout_checked, run.stderr_checked) = (true, true);
+        (run.checked.stdout, run.checked.stderr) = (true, true);
         let actual = text::printable(&run.stderr).replace(&here, "");
         for line in &section.lines {
             if !actual.contains(&line.replace("${dir}/", "")) {
@@ -261,9 +265,9 @@ impl State<'_> {
         let here = self.directory.path().to_string_lossy().into_owned();
         let run = self.last.as_mut().ok_or("no command was run")?;
         let (bytes, checked) = if is_stderr {
-            (&run.stderr, &mut run.stderr_checked)
+            (&run.stderr, &mut run.checked.stderr)
         } else {
-            (&run.stdout, &mut run.stdout_checked)
+            (&run.stdout, &mut run.checked.stdout)
         };
         *checked = true;
         let actual = text::printable(bytes).replace(&here, "${dir}");

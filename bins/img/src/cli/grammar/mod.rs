@@ -11,12 +11,14 @@
 //!            | "0" | "f" | "F" | "false" | "FALSE" | "False" ;
 //! ```
 //!
-//! A value may be empty or start with `-`; the first word that is no flag ends the flags (for the
+//! A value may be empty or start with `-` (an empty path is none: the flag counts as absent); the first word that is no flag ends the flags (for the
 //! commands that people write, flags may stand anywhere). `--verbose` and `--insecure` are taken
 //! anywhere before a `--`, but never where they are the value of a flag.
 
-use std::collections::BTreeMap;
+use std::any::TypeId;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
 
 use clap::{ArgAction, Command};
 
@@ -120,6 +122,11 @@ impl Reader {
                 let value = value
                     .or_else(|| following.next())
                     .ok_or_else(|| Failure::new(format!("--{long}: its value is missing")))?;
+                if value.is_empty() && self.flags.takes_one_path(&long) {
+                    // No file has an empty name: the flag is as if it were not there.
+                    self.forget(&long);
+                    return Ok(());
+                }
                 let mut flag = OsString::from(format!("--{long}="));
                 flag.push(value);
                 self.flag_words.push(flag);
@@ -127,6 +134,12 @@ impl Reader {
             None => self.built_in(name, &written, value.as_deref())?,
         }
         Ok(())
+    }
+
+    fn forget(&mut self, long: &str) {
+        let start = format!("--{long}=");
+        let is_it = |word: &OsString| word.as_encoded_bytes().starts_with(start.as_bytes());
+        self.flag_words.retain(|word| !is_it(word));
     }
 
     /// The flags that every command has.
@@ -185,6 +198,8 @@ fn boolean(written: &OsStr, value: &OsStr) -> Result<bool, Failure> {
 /// The flags of a command by each of their names.
 struct Flags {
     by_name: BTreeMap<String, (String, Kind)>,
+    /// Those that take a path and are not repeated.
+    paths: BTreeSet<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -196,6 +211,7 @@ enum Kind {
 impl Flags {
     fn of(command: &Command) -> Self {
         let mut by_name = BTreeMap::new();
+        let mut paths = BTreeSet::new();
         for argument in command.get_arguments() {
             let Some(long) = argument.get_long() else {
                 continue;
@@ -204,6 +220,10 @@ impl Flags {
                 ArgAction::Set | ArgAction::Append => Kind::Value,
                 _ => Kind::Switch,
             };
+            let is_path = argument.get_value_parser().type_id() == TypeId::of::<PathBuf>();
+            if is_path && matches!(argument.get_action(), ArgAction::Set) {
+                paths.insert(long.to_owned());
+            }
             let aliases = argument.get_all_aliases().unwrap_or_default();
             let short = argument.get_short().map(String::from);
             let names = aliases.into_iter().map(String::from).chain(short);
@@ -211,11 +231,15 @@ impl Flags {
                 by_name.insert(name, (long.to_owned(), kind));
             }
         }
-        Self { by_name }
+        Self { by_name, paths }
     }
 
     fn find(&self, name: &str) -> Option<(String, Kind)> {
         self.by_name.get(name).cloned()
+    }
+
+    fn takes_one_path(&self, long: &str) -> bool {
+        self.paths.contains(long)
     }
 
     fn unknown(&self, name: &str) -> Failure {

@@ -23,6 +23,13 @@ fn command() -> Command {
             .short('t')
             .alias("label")
             .action(ArgAction::Append),
+        Arg::new("output")
+            .long("output")
+            .value_parser(clap::value_parser!(PathBuf)),
+        Arg::new("layer")
+            .long("layer")
+            .value_parser(clap::value_parser!(PathBuf))
+            .action(ArgAction::Append),
         Arg::new("rest").action(ArgAction::Append),
     ])
 }
@@ -98,6 +105,21 @@ fn values_may_be_anything() {
             (&["--add", "@file"], "--add=@file |"),
             (&["--add"], "--add: its value is missing"),
             (&["--format=a", "--add"], "--add: its value is missing"),
+        ],
+    );
+}
+
+#[test]
+fn empty_path_is_no_path() {
+    check_all(
+        Grammar::FlagsFirst,
+        &[
+            (&["--output="], "|"),
+            (&["--output", "", "x"], "| x"),
+            (&["--output=a", "--add=b", "-output="], "--add=b |"),
+            (&["--output=", "--output=a"], "--output=a |"),
+            (&["--layer="], "--layer= |"),
+            (&["--format="], "--format= |"),
         ],
     );
 }

@@ -9,6 +9,7 @@ use crate::output::Outputs;
 use crate::report::Failure;
 
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Not built yet, or without effect")]
 pub(super) struct LaterFlags {
     /// Not yet: entries that `img base` describes
     #[arg(long, value_name = "FILE")]
