@@ -108,12 +108,13 @@ fn text_cases_hold() {
 /// The cases of one command share a process here, as the actions of a build do.
 #[test]
 fn text_cases_hold_in_a_persistent_worker() {
-    let mut by_command = BTreeMap::<String, Vec<String>>::new();
-    for name in chosen() {
-        let (command, _) = name.split_once('/').unwrap();
-        by_command.entry(command.to_owned()).or_default().push(name);
-    }
-    let commands: Vec<_> = by_command.into_iter().collect();
+    let names = chosen();
+    let cases_of = |command: String| {
+        let directory = format!("{}/", command.split(' ').next().unwrap());
+        let cases = names.iter().filter(|name| name.starts_with(&directory));
+        (command, cases.collect::<Vec<_>>())
+    };
+    let commands: Vec<_> = commands().into_iter().map(cases_of).collect();
     let failures = Mutex::<BTreeMap<String, String>>::default();
     let count = AtomicUsize::new(0);
     in_parallel(&commands, |(command, names)| {
@@ -123,7 +124,7 @@ fn text_cases_hold_in_a_persistent_worker() {
         count.fetch_add(names.len(), Ordering::Relaxed);
         for name in names {
             if let Err(failure) = run::case(&directory().join(name), Some(&mut worker), false) {
-                failures.lock().unwrap().insert(name.clone(), failure);
+                failures.lock().unwrap().insert((*name).clone(), failure);
             }
         }
     });
@@ -163,25 +164,31 @@ fn no_text_cases_are_lost() {
     }
 }
 
-/// Every command that the help lists has cases.
+/// Every command that the help lists has cases, in a directory called like its first word.
 #[test]
 fn every_command_has_text_cases() {
+    let commands = commands();
+    assert!(commands.len() >= 15, "only {commands:?}");
+    for command in commands {
+        let first = command.split(' ').next().unwrap();
+        assert!(
+            directory().join(first).is_dir(),
+            "tests/cases/{first} is missing"
+        );
+    }
+}
+
+/// The commands that the help lists; a name may have two words.
+fn commands() -> Vec<String> {
     let help = Command::new(env!("CARGO_BIN_EXE_img"))
         .arg("--help")
         .output()
         .unwrap();
     let help = String::from_utf8(help.stdout).unwrap();
     let lines = help.lines().filter_map(|line| line.strip_prefix("  "));
-    let lines = lines.filter(|line| line.starts_with(|first: char| first.is_ascii_lowercase()));
-    let mut commands = 0;
-    for line in lines {
-        // Two spaces stand in front of the description; a name may have two words.
-        let name = line.split("  ").next().unwrap().replace(' ', "-");
-        assert!(
-            directory().join(&name).is_dir(),
-            "tests/cases/{name} is missing"
-        );
-        commands += 1;
-    }
-    assert!(commands >= 15, "only {commands} commands in\n{help}");
+    let commands = lines.filter(|line| line.starts_with(|first: char| first.is_ascii_lowercase()));
+    // Two spaces stand in front of the description.
+    commands
+        .map(|line| line.split("  ").next().unwrap().to_owned())
+        .collect()
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 /// A worker for one command.
 pub(crate) struct Worker {
-    command: String,
+    command: Vec<String>,
     child: Child,
     stdin: ChildStdin,
     stdout: BufReader<ChildStdout>,
@@ -18,7 +18,8 @@ impl Worker {
     /// Starts a worker; `None` if the command cannot be one.
     pub(crate) fn start(command: &str) -> Option<Self> {
         let mut child = Command::new(env!("CARGO_BIN_EXE_img"))
-            .args([command, "--persistent_worker"])
+            .args(command.split(' '))
+            .arg("--persistent_worker")
             .env_clear()
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -26,7 +27,7 @@ impl Worker {
             .spawn()
             .ok()?;
         let mut worker = Self {
-            command: command.to_owned(),
+            command: command.split(' ').map(str::to_owned).collect(),
             stdin: child.stdin.take()?,
             stdout: BufReader::new(child.stdout.take()?),
             child,
@@ -38,7 +39,7 @@ impl Worker {
     /// Whether a command line can be a request: it needs no streams and no other directory.
     pub(crate) fn takes(&self, arguments: &[String]) -> bool {
         let is_for_a_shell = |word: &String| word == "-" || word.starts_with('@');
-        arguments.first() == Some(&self.command) && !arguments.iter().any(is_for_a_shell)
+        arguments.starts_with(&self.command) && !arguments.iter().any(is_for_a_shell)
     }
 
     /// Runs a command with its directory as sandbox; returns exit code and output.
@@ -48,7 +49,7 @@ impl Worker {
         directory: &Path,
     ) -> Result<(i32, String), String> {
         let request = json!({
-            "arguments": arguments.get(1..).unwrap_or_default(),
+            "arguments": arguments.get(self.command.len()..).unwrap_or_default(),
             "requestId": 1,
             "sandboxDir": directory.to_str(),
         });

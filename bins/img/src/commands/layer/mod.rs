@@ -84,7 +84,7 @@ pub(crate) struct Arguments {
     /// Write the layer's metadata: digests, size, media type, annotations, history
     #[arg(long, value_name = "FILE")]
     metadata: Option<PathBuf>,
-    /// Metadata for everything: {"mode","uid","gid","uname","gname","mtime","pax_records"}
+    /// Metadata for everything: an object of mode, uid, gid, uname, gname, mtime, `pax_records`
     #[arg(long, value_name = "JSON")]
     default_metadata: Option<String>,
     /// Metadata for one path; a path that is not in the layer is an error

@@ -52,17 +52,17 @@ pub(super) fn read(context: &Context, file: &Path) -> Result<Vec<Input>, Failure
         }
     }
     let is_single = sources.len() == 1;
-    let place = |source: SourceLine| match header.place(&source.path, is_single) {
-        Some(path) => Ok(Input {
+    let place = |source: SourceLine| {
+        let path = header.place(&source.path, is_single).ok_or_else(|| {
+            let (file, path) = (file.display(), String::from_utf8_lossy(&source.path));
+            Failure::new(format!(
+                "--place-files {file}: {path} would be outside of the layer"
+            ))
+        })?;
+        Ok(Input {
             path,
             ..Input::of_line(source)
-        }),
-        None => {
-            let (file, path) = (file.display(), String::from_utf8_lossy(&source.path));
-            Err(Failure::new(format!(
-                "--place-files {file}: {path} would be outside of the layer"
-            )))
-        }
+        })
     };
     sources.into_iter().map(place).collect()
 }
@@ -94,21 +94,22 @@ impl Header {
     fn place(&self, short_path: &[u8], is_single: bool) -> Option<Vec<u8>> {
         let name = destinations::file_name(short_path);
         if is_single && self.mode != Mode::Relative {
-            return match self.destination.is_empty() || self.destination.ends_with(b"/") {
-                true => inside([&self.destination, name].concat()),
-                false => Some(self.destination.clone()),
-            };
+            let is_directory = self.destination.is_empty() || self.destination.ends_with(b"/");
+            if is_directory {
+                return inside(&[&self.destination, name].concat());
+            }
+            return Some(self.destination.clone());
         }
         let below = match self.mode {
             Mode::Flatten => name.to_vec(),
             Mode::PackageRelative | Mode::Relative => relative(short_path, &self.anchor),
         };
-        inside([&*self.destination, b"/", &below].concat())
+        inside(&[&*self.destination, b"/", &below].concat())
     }
 }
 
-fn inside(path: Vec<u8>) -> Option<Vec<u8>> {
-    let path = path.strip_prefix(b"/").unwrap_or(&path);
+fn inside(path: &[u8]) -> Option<Vec<u8>> {
+    let path = path.strip_prefix(b"/").unwrap_or(path);
     let path = destinations::clean(path);
     let leaves = path == b".." || path.starts_with(b"../");
     (!leaves).then_some(path)
