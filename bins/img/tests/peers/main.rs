@@ -6,4 +6,5 @@ mod demo;
 mod layers;
 mod real_tree;
 mod runtimes;
+mod templates;
 mod tool;
