@@ -225,3 +225,13 @@ fn a_plan_shows_its_entries_before_they_are_written() -> Result<(), Error> {
     ");
     Ok(())
 }
+
+#[test]
+fn plans_and_errors_go_from_thread_to_thread() {
+    fn check<T: Send + Sync + 'static>() {}
+    check::<imglayer::Plan>();
+    check::<imglayer::PlanBuilder>();
+    check::<imglayer::PlanOptions>();
+    check::<imglayer::Written>();
+    check::<Error>();
+}

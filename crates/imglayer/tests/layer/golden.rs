@@ -7,6 +7,8 @@ use imglayer::{
     Timestamp, write_layer,
 };
 
+use zstd::zstd_safe::find_frame_compressed_size;
+
 use crate::support::path;
 
 /// Bytes that do not compress well and are the same everywhere.
@@ -102,5 +104,46 @@ fn the_uncompressed_bytes_are_the_same_under_every_encoder() -> Result<(), Error
             insta::assert_snapshot!(diff_id, @"sha256:a05943820b1e9793cbb49ece0dedbca5fe26d5ea9b4ad6da411342da6d72e0c2");
         }
     }
+    Ok(())
+}
+
+/// Splits a zstd blob into the frames that it is made of.
+fn frames(mut blob: &[u8]) -> Vec<&[u8]> {
+    let mut frames = Vec::new();
+    while !blob.is_empty() {
+        let (frame, rest) = blob.split_at(find_frame_compressed_size(blob).unwrap());
+        frames.push(frame);
+        blob = rest;
+    }
+    frames
+}
+
+#[test]
+fn a_large_file_gives_the_same_blocks_wherever_it_stands() -> Result<(), Error> {
+    let large = noise((5 << 19) + 100);
+    let blob = |others: &[(&str, usize)]| {
+        let mut builder = PlanBuilder::new(PlanOptions::default());
+        builder.bytes(path("m/large"), large.clone())?;
+        for (name, size) in others {
+            builder.bytes(path(name), noise(*size))?;
+        }
+        let options = EncodeOptions::new(Codec::Zstd, Level::Fast);
+        Ok::<_, Error>(write_layer(&builder.finish()?, &options, Vec::new())?.1)
+    };
+    let alone = blob(&[])?;
+    // The header, three blocks of content, the end of the archive.
+    let [_, content @ .., _] = &frames(&alone)[..] else {
+        panic!("there are two frames at least")
+    };
+    assert_eq!(content.len(), 3);
+    let among = blob(&[
+        ("a", 7),
+        ("b", 200_000),
+        ("l", 2_000_000),
+        ("z", 9),
+        ("zz", 300_000),
+    ])?;
+    let among = frames(&among);
+    assert!(among.windows(3).any(|window| window == content));
     Ok(())
 }

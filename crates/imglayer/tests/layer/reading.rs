@@ -76,6 +76,69 @@ fn a_file_that_was_empty_and_is_no_more_is_an_error() -> Result<(), Error> {
     Ok(())
 }
 
+/// An output that does something to a file as soon as the first block of a layer is written.
+struct Meddler<'a> {
+    file: &'a std::path::Path,
+    meddle: Option<fn(&std::path::Path)>,
+}
+
+impl Write for Meddler<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if let Some(meddle) = self.meddle.take() {
+            meddle(self.file);
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_file_that_changes_while_it_is_read_is_an_error() -> Result<(), Error> {
+    const SIZE: usize = 5 << 20;
+    let outcome = |meddle: fn(&std::path::Path)| {
+        let disk = Disk::new();
+        let file = disk.write("file", vec![0; SIZE]);
+        let mut builder = builder();
+        builder.file(path("a"), &file)?;
+        let plan = builder.finish()?;
+        let mut options = EncodeOptions::default();
+        options.codec = Codec::None;
+        let out = Meddler {
+            file: &file,
+            meddle: Some(meddle),
+        };
+        let error = write_layer(&plan, &options, out).err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::Changed);
+        Ok::<_, Error>(
+            error
+                .to_string()
+                .replace(&disk.root().display().to_string(), "DISK"),
+        )
+    };
+    let cut = |file: &std::path::Path| {
+        fs_err::OpenOptions::new()
+            .write(true)
+            .open(file)
+            .unwrap()
+            .set_len(2 << 20)
+            .unwrap();
+    };
+    insta::assert_snapshot!(outcome(cut)?, @"file DISK/file for a changed while the layer was made: it ends early");
+    let grow = |file: &std::path::Path| {
+        fs_err::OpenOptions::new()
+            .write(true)
+            .open(file)
+            .unwrap()
+            .set_len(6 << 20)
+            .unwrap();
+    };
+    insta::assert_snapshot!(outcome(grow)?, @"file DISK/file for a changed while the layer was made: it goes on after the planned end");
+    Ok(())
+}
+
 #[test]
 fn content_that_has_not_its_size_is_an_error() -> Result<(), Error> {
     let short = |real| {
