@@ -159,7 +159,7 @@ impl<'a> ContentReader<'a> {
         Error::new(
             ErrorKind::Changed,
             format!(
-                "{what} for {} changed while the layer was made: {how}",
+                "{what}, for {}, changed while the layer was made: {how}",
                 self.entry
             ),
         )

@@ -74,21 +74,21 @@ fn a_plan_gives_the_bytes_that_it_always_gave() -> Result<(), Error> {
     }
     insta::assert_snapshot!(golden, @r"
     none
-      sha256:a05943820b1e9793cbb49ece0dedbca5fe26d5ea9b4ad6da411342da6d72e0c2 6042624
+      sha256:8002f08ada039fd4c1ff1fb90a4bfd05255b8eb811cd169ad6e651d47372df40 6042624
     gzip libdeflate level=1 members=single block=1048576 cut=1 vector=sha256:645b353409866035c943e6ac934e006ea296e8132dc3212b7cbba7d1528c4b34
-      sha256:eeae7755246ad5a2d66ae4dc84b8ed7dc3c975b4c73907e1065c2ef35a3b9702 2173096
+      sha256:80831ec3932c8a57bb483c0dbe7951e93aadce04cb90cb6718fbb7b4bc023deb 2173097
     gzip libdeflate level=5 members=single block=1048576 cut=1 vector=sha256:a01f55af69d18bbfa84808a3fd3525faa3a8e0125cc081a1ba3fc96b7df93142
-      sha256:2a1332e0d077241afe68171f596f483b300f1e2db49a91e62ef25b1732670382 2171889
+      sha256:4296e1cee82298df976164f3806fd5155c655297e6f06e54dd269abc635a141f 2171893
     gzip libdeflate level=9 members=single block=1048576 cut=1 vector=sha256:92c64a431c8c10ef3fcb845be314769dffdb13428f28e5bedb8713c33eb9a98e
-      sha256:e08c2c2551c851b9b8b004226b7c17c9c1c59503c41f8c1decaea74176a6daa7 2171848
+      sha256:3b70f0f34cad318e6af0f6f413c1ea60562409e3246ef16aed46a644efc5c613 2171850
     zstd zstd=10507 level=1 window=20 block=1048576 cut=1 vector=sha256:6792b36aa73cc95cef7d425233c084dbcd5fce79708e7a789be865d29872b895
-      sha256:77d75df5760b9d21d0e64a4fa39fcd76f3a09c76e993b0783e8219543b2d33f7 2164845
+      sha256:f512b5764f187a93c53ed06fc45b121724d4cb3ff715556612ca29fcf53d7c7b 2164845
     zstd zstd=10507 level=3 window=20 block=1048576 cut=1 vector=sha256:40fc976078384c7a25c090acfa29a259e9b56d89a7732f83969646d1238bee17
-      sha256:ec8cb0f85963f7754acbb70d34db7cce8d3e653db28a5a8c89bb28e63c3eca75 2164781
+      sha256:386d2506eb6ccf7115a4b06cc06f618c5ef6952325a173e6e1415f1d58103e98 2164781
     zstd zstd=10507 level=9 window=20 block=1048576 cut=1 vector=sha256:46d5a147c9aa69e0b26cc37d4b471056d69b4ba7be22b2c67f1515bb5b02c168
-      sha256:ba1c2596ea45b264babd51327419d76500ee532cabc7ba83d3081f076a1c0a86 2164718
+      sha256:d997e3e59a16082033d27d5af1add746caac22e5958c934de62321d405ea265a 2164718
     gzip libdeflate level=5 members=multi block=1048576 cut=1 vector=sha256:aaba368d5c41ac18928777fb3be39406bae2f04b179d57527cf417b476ed78ca
-      sha256:999fd5a7cce02a06ef60a76c101b320edb29200f2f99566fd2d6f54e6b4d07de 2172019
+      sha256:882b33211b98b8648fed937428273f7aa526b51b24f3ac68c7671bd2b311091c 2172023
     ");
     Ok(())
 }
@@ -101,7 +101,7 @@ fn the_uncompressed_bytes_are_the_same_under_every_encoder() -> Result<(), Error
         let (written, _) = write_layer(&plan, &options, std::io::sink())?;
         let diff_id = written.metadata.diff_id.unwrap();
         insta::allow_duplicates! {
-            insta::assert_snapshot!(diff_id, @"sha256:a05943820b1e9793cbb49ece0dedbca5fe26d5ea9b4ad6da411342da6d72e0c2");
+            insta::assert_snapshot!(diff_id, @"sha256:8002f08ada039fd4c1ff1fb90a4bfd05255b8eb811cd169ad6e651d47372df40");
         }
     }
     Ok(())

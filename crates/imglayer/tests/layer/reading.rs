@@ -50,16 +50,16 @@ fn a_file_that_is_no_longer_what_was_planned_is_an_error_that_names_it() -> Resu
             file.write_all(text.as_bytes()).unwrap();
         }
     };
-    insta::assert_snapshot!(refusal(append("more"))?, @"Changed: file DISK/file for a/b changed while the layer was made: it has 14 bytes instead of 10");
+    insta::assert_snapshot!(refusal(append("more"))?, @"Changed: file DISK/file, for a/b, changed while the layer was made: it has 14 bytes instead of 10");
     let shorten = |file: &std::path::Path| fs_err::write(file, "012").unwrap();
-    insta::assert_snapshot!(refusal(shorten)?, @"Changed: file DISK/file for a/b changed while the layer was made: it has 3 bytes instead of 10");
+    insta::assert_snapshot!(refusal(shorten)?, @"Changed: file DISK/file, for a/b, changed while the layer was made: it has 3 bytes instead of 10");
     let touch = |file: &std::path::Path| {
         let file = fs_err::OpenOptions::new().append(true).open(file).unwrap();
         file.file()
             .set_modified(SystemTime::now() + Duration::from_secs(60))
             .unwrap();
     };
-    insta::assert_snapshot!(refusal(touch)?, @"Changed: file DISK/file for a/b changed while the layer was made: it was written to");
+    insta::assert_snapshot!(refusal(touch)?, @"Changed: file DISK/file, for a/b, changed while the layer was made: it was written to");
     let remove = |file: &std::path::Path| fs_err::remove_file(file).unwrap();
     insta::assert_snapshot!(refusal(remove)?, @"NotFound: content of a/b: failed to open file `DISK/file`: No such file or directory (os error 2)");
     Ok(())
@@ -126,7 +126,7 @@ fn a_file_that_changes_while_it_is_read_is_an_error() -> Result<(), Error> {
             .set_len(2 << 20)
             .unwrap();
     };
-    insta::assert_snapshot!(outcome(cut)?, @"file DISK/file for a changed while the layer was made: it ends early");
+    insta::assert_snapshot!(outcome(cut)?, @"file DISK/file, for a, changed while the layer was made: it ends early");
     let grow = |file: &std::path::Path| {
         fs_err::OpenOptions::new()
             .write(true)
@@ -135,7 +135,7 @@ fn a_file_that_changes_while_it_is_read_is_an_error() -> Result<(), Error> {
             .set_len(6 << 20)
             .unwrap();
     };
-    insta::assert_snapshot!(outcome(grow)?, @"file DISK/file for a changed while the layer was made: it goes on after the planned end");
+    insta::assert_snapshot!(outcome(grow)?, @"file DISK/file, for a, changed while the layer was made: it goes on after the planned end");
     Ok(())
 }
 
@@ -146,8 +146,8 @@ fn content_that_has_not_its_size_is_an_error() -> Result<(), Error> {
         builder.content(path("a"), Arc::new(Zeros { size: 10, real }))?;
         Ok::<_, Error>(failure(&builder.finish()?).to_string())
     };
-    insta::assert_snapshot!(short(9)?, @"content for a changed while the layer was made: it ends early");
-    insta::assert_snapshot!(short(11)?, @"content for a changed while the layer was made: it goes on after the planned end");
+    insta::assert_snapshot!(short(9)?, @"content, for a, changed while the layer was made: it ends early");
+    insta::assert_snapshot!(short(11)?, @"content, for a, changed while the layer was made: it goes on after the planned end");
     Ok(())
 }
 
