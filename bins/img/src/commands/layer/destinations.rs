@@ -1,6 +1,5 @@
 //! Where inputs go in the layer, before they are looked at.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 
 use super::param_file::{Kind, SourceLine};
@@ -52,12 +51,13 @@ impl Executable {
 pub(super) fn disambiguate(inputs: &mut [Input], executables: &mut [Executable]) {
     let executables = executables.iter_mut().map(|executable| &mut executable.0);
     let mut all: Vec<&mut Input> = inputs.iter_mut().chain(executables).collect();
-    let mut users = HashMap::<Vec<u8>, usize>::new();
-    for input in &all {
-        *users.entry(input.path.clone()).or_default() += 1;
-    }
-    for input in &mut all {
-        if users.get(&input.path).is_some_and(|&count| count > 1) {
+    // Sorted instead of counted in a map of paths: there may be hundreds of thousands of them.
+    all.sort_by(|left, right| left.path.cmp(&right.path));
+    for users in all.chunk_by_mut(|left, right| left.path == right.path) {
+        if users.len() == 1 {
+            continue;
+        }
+        for input in users {
             let source = sys::bytes_of(input.source.as_os_str());
             input.path = [&*input.path, b"/", file_name(&source)].concat();
         }
