@@ -59,7 +59,7 @@ fn skopeo_reads_the_docker_archive() {
 }
 
 #[test]
-fn podman_loads_the_docker_archive() {
+fn podman_loads_the_docker_archive_and_img_reads_what_it_saves() {
     let (Some(podman), Some(_), Some(demo)) = (tool("podman"), tool("crun"), demo()) else {
         return;
     };
@@ -74,6 +74,19 @@ fn podman_loads_the_docker_archive() {
     podman(&["load", "--input", &demo.docker.to_string_lossy()]);
     let images = podman(&["images", "--format", "{{.Repository}}:{{.Tag}}"]);
     assert!(images.contains("hello:demo"), "{images}");
+    for format in ["docker-archive", "oci-archive"] {
+        let saved = work.path().join(format);
+        let output = saved.to_string_lossy();
+        podman(&[
+            "save",
+            "--format",
+            format,
+            "--output",
+            &output,
+            "hello:demo",
+        ]);
+        img([Path::new("check"), &saved]);
+    }
 }
 
 #[test]
