@@ -62,7 +62,7 @@ fn round_trip(header: &Header) {
 
 /// Compressed streams: the size of the reads does not matter, limits hold.
 pub fn decoder(bytes: &[u8]) {
-    const MAX_OUTPUT: u64 = 8 << 20;
+    const MAX_OUTPUT: u64 = 1 << 20;
     let mut limits = DecodeLimits::default();
     limits.output = MAX_OUTPUT;
     let decode = |step: usize| {
