@@ -113,19 +113,7 @@ impl Lock {
             return Ok(None);
         }
         if self.policy == LockPolicy::Locked {
-            let what = if self.pin.is_some() {
-                "does not know"
-            } else {
-                "is missing for"
-            };
-            let message = format!(
-                "{} {what} the base {}, and --locked keeps it from being written",
-                self.path.display(),
-                path.display()
-            );
-            return Err(
-                Failure::new(message).hint("build once without --locked, and commit the file")
-            );
+            return Err(self.refuse(path));
         }
         let document = Document {
             version: VERSION,
@@ -136,6 +124,17 @@ impl Lock {
             path: self.path.clone(),
             content: format!("{HEADER}\n{text}").into_bytes(),
         }))
+    }
+
+    /// Says why a locked file keeps the base at `path` from being taken.
+    fn refuse(&self, path: &Path) -> Failure {
+        let (lock, path) = (self.path.display(), path.display());
+        let what = match self.pin {
+            Some(_) => format!("{lock} does not know the base {path}"),
+            None => format!("{lock} is missing for the base {path}"),
+        };
+        Failure::new(format!("{what}, and --locked keeps it from being written"))
+            .hint("build once without --locked, and commit the file")
     }
 }
 

@@ -110,25 +110,28 @@ fn build(
             image,
         });
     }
-    let descriptors: Vec<_> = images
-        .iter()
-        .map(|it| it.image.descriptor.clone())
-        .collect();
-    let (root, index) = match descriptors.as_slice() {
-        [only] => (only.clone(), None),
-        several => {
-            let index = image::index(build, several);
-            let mut root = Descriptor::of(imgcore::MediaType::OCI_INDEX, &index);
-            root.annotations.clone_from(&build.annotations);
-            (root, Some(index))
-        }
-    };
+    let (root, index) = root(build, &images);
     Ok(Built {
         root,
         index,
         images,
         references: references(build),
     })
+}
+
+/// Makes the index, unless there is only one image, and describes what a name leads to.
+fn root(build: &Build, images: &[BuiltImage]) -> (Descriptor, Option<Vec<u8>>) {
+    let descriptors: Vec<_> = images
+        .iter()
+        .map(|it| it.image.descriptor.clone())
+        .collect();
+    if let [only] = descriptors.as_slice() {
+        return (only.clone(), None);
+    }
+    let index = image::index(build, &descriptors);
+    let mut root = Descriptor::of(imgcore::MediaType::OCI_INDEX, &index);
+    root.annotations.clone_from(&build.annotations);
+    (root, Some(index))
 }
 
 /// Lists the names of the image: the name with its own tag and the further ones, `latest` if there is none.

@@ -141,6 +141,12 @@ pub(crate) fn layout(path: &Path, built: &Built, blobs: &Blobs<'_>) -> Result<()
             .write_directory(path, Placement::Link)
             .explain(writing);
     }
+    add_to_layout(path, all, &LayoutIndex::parse(&index)?)
+}
+
+/// Adds an image to a layout that is there.
+fn add_to_layout(path: &Path, blobs: Vec<Blob>, index: &LayoutIndex) -> Result<(), Failure> {
+    let writing = || format!("cannot write the layout {}", path.display());
     if !path.join("oci-layout").is_file() {
         let failure = Failure::new(format!(
             "{}: it is a directory of something else",
@@ -149,11 +155,11 @@ pub(crate) fn layout(path: &Path, built: &Built, blobs: &Blobs<'_>) -> Result<()
         return Err(failure.hint("name a new directory or an OCI layout"));
     }
     let layout = OciLayout::open(path).explain(writing)?;
-    for (descriptor, content) in all {
+    for (descriptor, content) in blobs {
         put(&layout, &descriptor, content).explain(writing)?;
     }
     // Blobs first: the index never names what is not there.
-    for entry in LayoutIndex::parse(&index)?.descriptors() {
+    for entry in index.descriptors() {
         match entry.annotations.get(REF_NAME) {
             Some(name) => layout.add(entry, Some(name)),
             // Or each build of an image without a name would leave one more.

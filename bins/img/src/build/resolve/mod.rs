@@ -98,29 +98,7 @@ fn resolve_layer(
         preserve_modes: layer.preserve_modes.unwrap_or(build.preserve_modes),
         entries: Vec::new(),
     };
-    for path in &layer.remove {
-        resolver.remove(path.span(), &path.get_ref().0)?;
-    }
-    for directory in &layer.directories {
-        let (span, directory) = (directory.span(), directory.get_ref());
-        let path = resolver.needs_name(span, &directory.path.0)?;
-        let mode = directory.mode.map_or(DIRECTORY, |mode| mode.0.0);
-        resolver.add(path, Content::Directory, Some(mode), directory.owner);
-    }
-    for copy in &layer.copy {
-        if is_for(&copy.get_ref().platforms, platform) {
-            resolver.copy(copy.span(), copy.get_ref())?;
-        }
-    }
-    for symlink in &layer.symlinks {
-        let (span, symlink) = (symlink.span(), symlink.get_ref());
-        let path = resolver.needs_name(span.clone(), &symlink.path.0)?;
-        if symlink.target.is_empty() || symlink.target.contains('\0') {
-            return Err(file.at(span, "the target of a symbolic link is a path"));
-        }
-        let target = symlink.target.clone().into_bytes();
-        resolver.add(path, Content::Symlink(target), None, symlink.owner);
-    }
+    resolver.layer(layer)?;
     let (owner, preserve_modes) = (resolver.owner, resolver.preserve_modes);
     let unnamed = format!("layer {}", position + 1);
     let (name, title) = match &layer.name {
@@ -165,6 +143,36 @@ struct Resolver<'a> {
 }
 
 impl Resolver<'_> {
+    fn layer(&mut self, layer: &Layer) -> Result<(), Failure> {
+        for path in &layer.remove {
+            let path = self.needs_name(path.span(), &path.get_ref().0)?;
+            self.add(path, Content::Removed, None, None);
+        }
+        for directory in &layer.directories {
+            let (span, directory) = (directory.span(), directory.get_ref());
+            let path = self.needs_name(span, &directory.path.0)?;
+            let mode = directory.mode.map_or(DIRECTORY, |mode| mode.0.0);
+            self.add(path, Content::Directory, Some(mode), directory.owner);
+        }
+        for copy in &layer.copy {
+            if is_for(&copy.get_ref().platforms, self.platform) {
+                self.copy(copy.span(), copy.get_ref())?;
+            }
+        }
+        for symlink in &layer.symlinks {
+            let (span, symlink) = (symlink.span(), symlink.get_ref());
+            let path = self.needs_name(span.clone(), &symlink.path.0)?;
+            if symlink.target.is_empty() || symlink.target.contains('\0') {
+                return Err(self
+                    .file
+                    .at(span, "the target of a symbolic link is a path"));
+            }
+            let target = symlink.target.clone().into_bytes();
+            self.add(path, Content::Symlink(target), None, symlink.owner);
+        }
+        Ok(())
+    }
+
     fn add(
         &mut self,
         path: Vec<u8>,
@@ -178,12 +186,6 @@ impl Resolver<'_> {
             mode,
             owner: owner.map_or(self.owner, |owner| owner.0),
         });
-    }
-
-    fn remove(&mut self, span: Range<usize>, path: &ImagePath) -> Result<(), Failure> {
-        let path = self.needs_name(span, path)?;
-        self.add(path, Content::Removed, None, None);
-        Ok(())
     }
 
     /// Refuses the root, which cannot be made, replaced or removed.
@@ -267,27 +269,30 @@ impl Resolver<'_> {
             let message = format!("`{from}` matches nothing for {}", self.platform);
             return Err(self.file.at(span, message));
         }
-        for Found {
-            relative,
-            path,
-            kind,
-            metadata,
-        } in found
-        {
-            let (content, mode) = match kind {
-                Kind::Directory => {
-                    let mode = self.directory_mode(copy, &metadata);
-                    (Content::Directory, Some(mode))
-                }
-                Kind::File => (Content::File(path), copy.mode.map(|mode| mode.0.0)),
-                Kind::Symlink => {
-                    let target = fs::read_link(&path).explain(|| "cannot read a symbolic link")?;
-                    let target = sys::bytes_of(target.as_os_str());
-                    (Content::Symlink(target), None)
-                }
-            };
-            self.add(join(to, &relative), content, mode, copy.owner);
-        }
+        found
+            .into_iter()
+            .try_for_each(|found| self.add_found(copy, found))
+    }
+
+    fn add_found(&mut self, copy: &Copy, found: Found) -> Result<(), Failure> {
+        let (content, mode) = match found.kind {
+            Kind::Directory => {
+                let mode = self.directory_mode(copy, &found.metadata);
+                (Content::Directory, Some(mode))
+            }
+            Kind::File => {
+                let mode = copy.mode.map(|mode| mode.0.0);
+                (Content::File(found.path), mode)
+            }
+            Kind::Symlink => {
+                let target = fs::read_link(&found.path);
+                let target = target.explain(|| "cannot read a symbolic link")?;
+                let target = sys::bytes_of(target.as_os_str());
+                (Content::Symlink(target), None)
+            }
+        };
+        let path = join(copy.to.0.as_str().as_bytes(), &found.relative);
+        self.add(path, content, mode, copy.owner);
         Ok(())
     }
 
