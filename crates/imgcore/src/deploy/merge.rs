@@ -19,6 +19,26 @@ pub struct MergeOptions {
 ///
 /// Each input comes with the name that errors call it by.
 ///
+/// # Examples
+///
+/// ```
+/// use imgcore::deploy::{Command, DeployManifest, MergeOptions, PushStrategy, merge};
+/// use imgcore::json::Strictness;
+///
+/// let parse = |text: &str| DeployManifest::parse(text.as_bytes(), Strictness::Lenient);
+/// let one = parse(r#"{"operations": [{"command": "push"}], "settings": {}}"#)?;
+/// let other = parse(r#"{"operations": [{"command": "load"}], "settings": {"forbid_layer_push": true}}"#)?;
+/// let mut options = MergeOptions::default();
+/// options.push_strategy = Some(PushStrategy::Lazy);
+/// options.commands.push(Command::Load);
+/// let merged = merge([("one.json", one), ("other.json", other)], &options)?;
+/// assert_eq!(
+///     String::from_utf8_lossy(&merged.to_json_bytes()),
+///     r#"{"operations":[{"command":"load"}],"settings":{"push_strategy":"lazy","forbid_layer_push":true}}"#,
+/// );
+/// # Ok::<(), imgcore::Error>(())
+/// ```
+///
 /// # Errors
 ///
 /// [`ErrorKind::InvalidInput`] when two inputs stage blobs in different repositories, or have different default sign

@@ -65,6 +65,20 @@ pub struct Request {
 impl DeployManifest {
     /// Reads a deploy manifest.
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// use imgcore::deploy::DeployManifest;
+    /// use imgcore::json::Strictness;
+    ///
+    /// let text = br#"{"operations": [{"command": "push", "tag": "v7"}], "settings": {}}"#;
+    /// let manifest = DeployManifest::parse(text, Strictness::Lenient)?;
+    /// assert_eq!(manifest.operations[0].command(), "push");
+    /// assert!(manifest.operations[0].decode().is_err(), "a push has `tags`");
+    /// assert!(DeployManifest::parse(text, Strictness::Strict).is_err());
+    /// # Ok::<(), imgcore::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::Malformed`] or [`ErrorKind::TooLarge`] when this is no JSON that this crate takes, when an

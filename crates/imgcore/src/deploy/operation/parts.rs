@@ -227,6 +227,15 @@ impl CrossMountHint {
 
 impl Sign {
     /// Returns whether documents that refer to the image are signed.
+    ///
+    /// ```
+    /// use imgcore::deploy::{Sign, SignTarget};
+    ///
+    /// let mut sign = Sign::default();
+    /// assert!(!sign.covers_referrers());
+    /// sign.targets.push(SignTarget::All);
+    /// assert!(sign.covers_referrers());
+    /// ```
     pub fn covers_referrers(&self) -> bool {
         let mut targets = self.targets.iter();
         targets.any(|target| matches!(target, SignTarget::All | SignTarget::Referrers))
