@@ -322,8 +322,8 @@ mod tests {
             any::<(u32, bool, i32)>(),
         )
             .prop_map(|(name, mode, size, (uid, is_link, secs))| {
-                // A plain name stands below a directory, so that it is a full path.
-                let mut path = b"d/".to_vec();
+                // A plain name stands below a directory, so that it is a full path; and no name is `.`.
+                let mut path = b"d/n".to_vec();
                 path.extend(
                     name.iter()
                         .map(|&byte| if byte == b'/' { b'_' } else { byte }),
