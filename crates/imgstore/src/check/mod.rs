@@ -11,8 +11,12 @@
 //!
 //! What must hold is decided by [`imgcore::check`]; this module reads.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::io::{self, Read};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 
 use bytes::Bytes;
 use imgcore::check::{
@@ -31,6 +35,8 @@ use crate::{
 
 /// More documents than any image has that was not made to hurt.
 const MAX_DOCUMENTS: usize = 10_000;
+/// Beyond these the disk decides.
+const MAX_THREADS: usize = 8;
 
 /// What a check found.
 #[derive(Debug, Default)]
@@ -49,7 +55,8 @@ pub struct Report {
 /// Checks everything that `roots` lead to, on the calling thread. Each root comes with what mismatches call it.
 ///
 /// Every document is read, and every layer once through its digest, its decoder and a strict tar reader. Nothing stops
-/// the check: what cannot be read is listed, and it goes on with the rest.
+/// the check: what cannot be read is listed, and it goes on with the rest. The layers of an image are read by as many
+/// threads as the machine has, up to eight; what is found, and its order, does not depend on them.
 pub fn check(source: &(impl BlobSource + ?Sized), roots: &[(String, Descriptor)]) -> Report {
     let mut checker = Checker {
         source,
@@ -155,13 +162,19 @@ impl<S: BlobSource + ?Sized> Checker<'_, S> {
         let parsed = config
             .as_ref()
             .and_then(|bytes| Raw::<Config>::parse(bytes).ok());
-        let layers = manifest.layers.iter().enumerate().map(|(position, layer)| {
+        let wanted = manifest.layers.iter().enumerate().map(|(position, layer)| {
             let diff_id = parsed.as_ref().and_then(|it| it.diff_ids().get(position));
             let algorithm = diff_id.map_or(Algorithm::Sha256, DiffId::algorithm);
-            let place = format!("{place}: layer {position}");
-            self.layer(&place, layer, algorithm)
+            let is_layer = layer.media_type.is_layer();
+            (layer, is_layer.then_some(algorithm))
         });
-        let layers: Vec<_> = layers.collect();
+        let wanted: Vec<_> = wanted.collect();
+        self.measure_new(place, &wanted);
+        let known = wanted.iter().map(|(layer, algorithm)| {
+            let key = (layer.digest, *algorithm);
+            self.measured.get(&key).copied().flatten()
+        });
+        let layers: Vec<_> = known.collect();
         let parts = ImageParts::new(manifest)
             .with_descriptor(descriptor)
             .with_config(config.as_deref())
@@ -169,54 +182,30 @@ impl<S: BlobSource + ?Sized> Checker<'_, S> {
         self.report.mismatches.extend(check_image(place, &parts));
     }
 
-    /// Measures a layer, or another blob that a manifest lists.
-    fn layer(&mut self, place: &str, layer: &Descriptor, algorithm: Algorithm) -> Option<Measured> {
-        let algorithm = layer.media_type.is_layer().then_some(algorithm);
-        if let Some(known) = self.measured.get(&(layer.digest, algorithm)) {
-            return *known;
-        }
-        let measured = match self.measure(place, layer, algorithm) {
-            Ok(measured) => measured,
-            Err(error) => {
-                self.unreadable(place, error);
-                // What is there and cannot be read is not missing: nothing more is known than its name.
-                Some(Measured::new(layer.digest, layer.size))
+    /// Measures the layers that no image before had, side by side.
+    fn measure_new(&mut self, place: &str, wanted: &[Wanted<'_>]) {
+        let mut new: Vec<(usize, Wanted<'_>)> = Vec::new();
+        for (position, (layer, algorithm)) in wanted.iter().enumerate() {
+            let key = (layer.digest, *algorithm);
+            if let Entry::Vacant(vacant) = self.measured.entry(key) {
+                vacant.insert(None);
+                new.push((position, (*layer, *algorithm)));
             }
-        };
-        if let Some(measured) = &measured {
-            self.report.layers += 1;
-            self.report.layer_bytes += measured.size;
         }
-        self.measured.insert((layer.digest, algorithm), measured);
-        measured
-    }
-
-    fn measure(
-        &mut self,
-        place: &str,
-        layer: &Descriptor,
-        algorithm: Option<Algorithm>,
-    ) -> Result<Option<Measured>> {
-        let Some(mut reader) = self.raw(layer)? else {
-            return Ok(None);
-        };
-        let Some(algorithm) = algorithm else {
-            let mut blob = Counted::new(&mut reader, layer.digest.algorithm());
-            drain(&mut blob)?;
-            return Ok(Some(Measured::new(blob.hasher.finish(), blob.size)));
-        };
-        let measured = measure_layer(&mut reader, layer.digest.algorithm(), algorithm);
-        if let Ok((measured, tar_error)) = measured {
-            if let Some(error) = tar_error {
-                self.unreadable(place, error);
+        let source = self.source;
+        let found = side_by_side(&new, |(_, (layer, algorithm))| {
+            measure(source, layer, *algorithm)
+        });
+        for ((position, (layer, algorithm)), (measured, errors)) in new.iter().zip(found) {
+            for error in errors {
+                self.unreadable(&format!("{place}: layer {position}"), error);
             }
-            return Ok(Some(measured));
+            if let Some(measured) = &measured {
+                self.report.layers += 1;
+                self.report.layer_bytes += measured.size;
+            }
+            self.measured.insert((layer.digest, *algorithm), measured);
         }
-        // What cannot be decompressed still has a size and a digest.
-        if let Err(error) = measured {
-            self.unreadable(place, error);
-        }
-        self.measure(place, layer, None)
     }
 
     /// Reads a document as it is, whatever its digest; `None` when it is not there.
@@ -224,7 +213,7 @@ impl<S: BlobSource + ?Sized> Checker<'_, S> {
         if let Some(data) = &descriptor.data {
             return Ok(Some(Bytes::copy_from_slice(data)));
         }
-        let Some(reader) = self.raw(descriptor)? else {
+        let Some(reader) = raw(self.source, descriptor)? else {
             return Ok(None);
         };
         let mut bytes = Vec::new();
@@ -237,23 +226,6 @@ impl<S: BlobSource + ?Sized> Checker<'_, S> {
         Ok(Some(bytes.into()))
     }
 
-    /// Opens all bytes that the source has, right or wrong; `None` when it has none.
-    fn raw(&self, descriptor: &Descriptor) -> Result<Option<BlobReader<UnverifiedStream>>> {
-        block_on(async {
-            let mut actual = descriptor.clone();
-            match self.source.stat_one(&descriptor.digest).await? {
-                Presence::Absent => return Ok(None),
-                Presence::Present { size } => actual.size = size,
-                Presence::Unknown => {}
-            }
-            match self.source.open_range(&actual, 0..actual.size).await {
-                Ok(stream) => Ok(Some(BlobReader::new(stream))),
-                Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-                Err(error) => Err(error),
-            }
-        })
-    }
-
     fn unreadable(&mut self, place: &str, error: Error) {
         self.fault(place, Fault::Unreadable(Box::new(error)));
     }
@@ -261,6 +233,99 @@ impl<S: BlobSource + ?Sized> Checker<'_, S> {
     fn fault(&mut self, place: &str, fault: Fault) {
         self.report.mismatches.push(Mismatch::new(place, fault));
     }
+}
+
+/// A blob that a manifest lists, and the algorithm of its `diff_id` when it is a layer.
+type Wanted<'a> = (&'a Descriptor, Option<Algorithm>);
+
+/// Measures a blob. What is there and cannot be read is not missing: nothing more is known of it than its name.
+fn measure(
+    source: &(impl BlobSource + ?Sized),
+    layer: &Descriptor,
+    diff_id: Option<Algorithm>,
+) -> (Option<Measured>, Vec<Error>) {
+    let mut errors = Vec::new();
+    let digest = layer.digest.algorithm();
+    if let Some(diff_id) = diff_id {
+        match raw(source, layer) {
+            Ok(None) => return (None, errors),
+            Ok(Some(reader)) => match measure_layer(reader, digest, diff_id) {
+                Ok((measured, tar_error)) => {
+                    errors.extend(tar_error);
+                    return (Some(measured), errors);
+                }
+                // What cannot be decompressed still has a size and a digest.
+                Err(error) => errors.push(error),
+            },
+            Err(error) => errors.push(error),
+        }
+    }
+    let plain = raw(source, layer).and_then(|reader| {
+        let Some(reader) = reader else {
+            return Ok(None);
+        };
+        let mut blob = Counted::new(reader, digest);
+        drain(&mut blob)?;
+        Ok(Some(Measured::new(blob.hasher.finish(), blob.size)))
+    });
+    match plain {
+        Ok(measured) => (measured, errors),
+        Err(error) => {
+            if errors.is_empty() {
+                errors.push(error);
+            }
+            (Some(Measured::new(layer.digest, layer.size)), errors)
+        }
+    }
+}
+
+/// Opens all bytes that the source has, right or wrong; `None` when it has none.
+fn raw(
+    source: &(impl BlobSource + ?Sized),
+    descriptor: &Descriptor,
+) -> Result<Option<BlobReader<UnverifiedStream>>> {
+    block_on(async {
+        let mut actual = descriptor.clone();
+        match source.stat_one(&descriptor.digest).await? {
+            Presence::Absent => return Ok(None),
+            Presence::Present { size } => actual.size = size,
+            Presence::Unknown => {}
+        }
+        match source.open_range(&actual, 0..actual.size).await {
+            Ok(stream) => Ok(Some(BlobReader::new(stream))),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    })
+}
+
+/// Does the same with every item on a few threads, and returns the results in the order of the items.
+fn side_by_side<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let threads = threads.min(MAX_THREADS).min(items.len());
+    if threads < 2 {
+        return items.iter().map(work).collect();
+    }
+    let next = AtomicUsize::new(0);
+    let results = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let place = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(item) = items.get(place) else {
+                        return;
+                    };
+                    let result = work(item);
+                    let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
+                    results.push((place, result));
+                }
+            });
+        }
+    });
+    let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    results.sort_by_key(|(place, _)| *place);
+    results.into_iter().map(|(_, result)| result).collect()
 }
 
 /// Counts and hashes what is read through it.

@@ -57,8 +57,13 @@ impl DirectoryStore {
         placement: Placement,
     ) -> Result<Placed> {
         let target = self.blob_path(&descriptor.digest);
-        if target.symlink_metadata().is_ok() {
+        if fs_err::metadata(&target).is_ok_and(|found| found.len() == descriptor.size) {
             return Ok(Placed::AlreadyThere);
+        }
+        if fs_err::symlink_metadata(&target).is_ok() {
+            // A damaged file, or a link to nothing: links are not made over it.
+            fs_err::remove_file(&target)
+                .map_err(|error| self.writing(&descriptor.digest, error))?;
         }
         place(descriptor, file, self.root(), &target, placement)
     }

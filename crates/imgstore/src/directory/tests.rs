@@ -154,6 +154,21 @@ fn files_are_placed_by_copy_link_and_symlink() {
     }
 }
 
+#[test]
+fn a_damaged_blob_is_replaced_by_a_placed_file() {
+    for placement in [Placement::Copy, Placement::Link, Placement::Symlink] {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("file");
+        fs_err::write(&file, b"hello").unwrap();
+        let store = DirectoryStore::create(root.path().join("store")).unwrap();
+        let digest = store.insert(b"hello").unwrap();
+        fs_err::write(store.blob_path(&digest), b"he").unwrap();
+        let placed = store.place_file(&describe(b"hello"), &file, placement);
+        assert_ne!(placed.unwrap(), Placed::AlreadyThere);
+        assert_eq!(fs_err::read(store.blob_path(&digest)).unwrap(), b"hello");
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn a_hard_link_is_made_to_the_file_behind_a_symlink() {
