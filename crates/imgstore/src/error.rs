@@ -206,3 +206,80 @@ fn kind_of_tar(error: &imgtar::Error) -> ErrorKind {
         _ => ErrorKind::Malformed,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+
+    use imgcore::digest::VerifyingReader;
+
+    use super::*;
+
+    #[test]
+    fn texts_name_the_thing_and_the_place() {
+        let digest = Digest::sha256_of(b"hello");
+        let other = Digest::sha256_of(b"other");
+        let hello = digest.to_string();
+        let check = |error: Error, expected: &str| {
+            let text = error.to_string().replace(&hello, "sha256:HELLO");
+            assert_eq!(text.replace(&other.to_string(), "sha256:OTHER"), expected);
+        };
+        check(
+            Error::not_found(&digest, "memory"),
+            "no blob sha256:HELLO in memory",
+        );
+        check(
+            Error::digest_mismatch(digest, other),
+            "content of sha256:HELLO has the digest sha256:OTHER",
+        );
+        check(
+            Error::size_mismatch(&digest, 5, 4),
+            "content of sha256:HELLO has 4 bytes instead of 5",
+        );
+        check(
+            Error::size_mismatch(&digest, 5, 6),
+            "content of sha256:HELLO has at least 6 bytes instead of 5",
+        );
+        check(
+            Error::malformed("index.json is no list").at("image.tar"),
+            "image.tar: index.json is no list",
+        );
+    }
+
+    #[test]
+    fn the_kind_survives_the_way_through_io() {
+        let digest = Digest::sha256_of(b"hello");
+        let failed = io::copy(
+            &mut VerifyingReader::new(&b"hell"[..], digest, 5),
+            &mut io::sink(),
+        );
+        let error = Error::from_io("reading", failed.unwrap_err());
+        let expected = ErrorKind::SizeMismatch {
+            expected: 5,
+            actual: 4,
+        };
+        assert_eq!(error.kind(), expected);
+        assert!(error.source().is_some());
+        let again = Error::from_io("copying", io::Error::from(error));
+        assert_eq!(again.kind(), expected);
+
+        let missing = Error::from_io("opening", io::ErrorKind::NotFound.into());
+        assert_eq!(missing.kind(), ErrorKind::NotFound);
+        assert_eq!(io::Error::from(missing).kind(), io::ErrorKind::NotFound);
+        let other = Error::from_io("opening", io::ErrorKind::StorageFull.into());
+        assert_eq!(other.kind(), ErrorKind::Io);
+    }
+
+    #[test]
+    fn only_unavailable_stores_are_asked_again() {
+        assert!(ErrorKind::Unavailable.is_retryable());
+        for kind in [
+            ErrorKind::Denied,
+            ErrorKind::NotFound,
+            ErrorKind::Io,
+            ErrorKind::Malformed,
+        ] {
+            assert!(!kind.is_retryable(), "{kind:?}");
+        }
+    }
+}

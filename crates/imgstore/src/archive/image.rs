@@ -18,6 +18,9 @@ use crate::layout::{INDEX, MARKER, MAX_DOCUMENT, check_marker, name_annotations}
 use crate::transfer::{for_each_chunk, transfer};
 use crate::{DirectoryOptions, Error, LayoutIndex, LocalSource, OciLayout, RawReader, Result};
 
+/// How many times larger a compressed archive may become: the most that gzip can do.
+const MAX_RATIO: u32 = 1_032;
+
 /// How much is taken from an archive that nobody vouches for.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -216,7 +219,11 @@ impl ArchiveStore {
             return LayoutIndex::parse(&index);
         }
         let Some(manifest) = self.index.document(DOCKER_MANIFEST, MAX_DOCUMENT)? else {
-            let text = "it has neither oci-layout and index.json nor manifest.json, so it is no image archive";
+            let text = if self.index.find("repositories")?.is_some() {
+                "it has no manifest.json: it was written by a Docker before 1.10; load and save it with a newer one"
+            } else {
+                "it has neither oci-layout and index.json nor manifest.json, so it is no image archive"
+            };
             return Err(Error::malformed(text));
         };
         let mut entries = Vec::new();
@@ -408,6 +415,8 @@ fn uncompressed(path: &Path, limits: &ArchiveLimits) -> Result<ArchiveFile> {
     let file = fs_err::File::open(path).map_err(|error| Error::from_io("opening", error))?;
     let mut decode = DecodeLimits::default();
     decode.output = limits.decompressed;
+    // Only zstd gets beyond, and only with what was made to.
+    decode.ratio = Some(MAX_RATIO);
     let mut decoder = Decoder::new(file, decode)?;
     if decoder.codec() == Codec::None {
         return Ok(ArchiveFile {

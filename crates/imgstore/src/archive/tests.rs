@@ -376,6 +376,15 @@ fn a_blob_with_a_wrong_name_is_found_when_it_is_read() {
 }
 
 #[test]
+fn an_archive_of_the_first_generation_is_named_as_such() {
+    let error = open(&tar(&[("repositories", b"{}"), ("1/json", b"{}")])).unwrap_err();
+    assert!(
+        error.to_string().contains("a Docker before 1.10"),
+        "{error}"
+    );
+}
+
+#[test]
 fn an_image_is_told_from_a_layer() {
     let root = tempfile::tempdir().unwrap();
     let file = root.path().join("file");
