@@ -28,6 +28,8 @@ pub(super) fn join(list: &Value, separator: &str) -> Result<String, String> {
                 .collect();
             Ok(texts.join(separator))
         }
+        // Nothing at all is an empty list; a null from JSON is not.
+        Value::Missing => Ok(String::new()),
         Value::List(_) => Err("join takes a list that split made, not one from JSON".to_owned()),
         other => Err(format!(
             "join takes a list, not a value of type {}",

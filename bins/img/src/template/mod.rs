@@ -10,7 +10,7 @@
 //!
 //! - Text is always UTF-8. What would cut a character in two is an error.
 //! - A template that runs too long, calls too deep or makes too much text is an error.
-//! - There are no complex numbers, hexadecimal fractions, or values to `call`.
+//! - There are no complex numbers, no constants in base 16 with a fraction, and no values to `call`.
 //! - A cut cannot reach beyond the end of a list.
 
 mod ast;

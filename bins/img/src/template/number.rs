@@ -2,6 +2,9 @@
 
 use super::ast::Number;
 
+/// The bits behind the point of a number's mantissa.
+const FRACTION_BITS: u32 = 52;
+
 /// Reads a constant. `None`: it is no number, or one that Go refuses.
 pub(super) fn parse(text: &str) -> Option<Number> {
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
@@ -88,6 +91,78 @@ pub(super) fn general(value: f64, precision: Option<usize>) -> String {
         }
         None => format!("{value}"),
     }
+}
+
+/// Writes a number as `%x` does: the digits of its mantissa in base 16, and a power of two.
+pub(super) fn hexadecimal(value: f64, precision: Option<usize>) -> String {
+    let bits = value.to_bits();
+    let sign = if value.is_sign_negative() { "-" } else { "" };
+    let mut mantissa = bits & ((1 << FRACTION_BITS) - 1);
+    let mut exponent = i32::try_from(bits >> FRACTION_BITS & 0x7ff).unwrap_or(0) - 1023;
+    if exponent == -1023 {
+        // Below the smallest normal number the first bit is not implied; zero has none at all.
+        exponent = if mantissa == 0 { 0 } else { -1022 };
+        while mantissa != 0 && mantissa >> FRACTION_BITS == 0 {
+            mantissa <<= 1;
+            exponent -= 1;
+        }
+    } else {
+        mantissa |= 1 << FRACTION_BITS;
+    }
+    let mut digits = FRACTION_BITS as usize / 4;
+    if let Some(wanted) = precision.filter(|wanted| *wanted < digits) {
+        let dropped = 4 * (digits - wanted);
+        let half = 1 << (dropped - 1);
+        let rest = mantissa & ((1 << dropped) - 1);
+        mantissa >>= dropped;
+        mantissa += u64::from(rest > half || (rest == half && mantissa & 1 == 1));
+        digits = wanted;
+        if mantissa >> (4 * digits) > 1 {
+            mantissa >>= 1;
+            exponent += 1;
+        }
+    }
+    let first = mantissa >> (4 * digits);
+    let rest = mantissa & ((1 << (4 * digits)) - 1);
+    let mut fraction = format!("{rest:0digits$x}");
+    match precision {
+        None => fraction.truncate(fraction.trim_end_matches('0').len()),
+        Some(0) => fraction.clear(),
+        Some(wanted) => fraction.extend(std::iter::repeat_n('0', wanted - digits)),
+    }
+    let point = if fraction.is_empty() { "" } else { "." };
+    let exponent_sign = if exponent < 0 { '-' } else { '+' };
+    let exponent = exponent.unsigned_abs();
+    format!("{sign}0x{first}{point}{fraction}p{exponent_sign}{exponent:02}")
+}
+
+/// Writes a number as `%b` does: its mantissa as a whole number, and a power of two.
+pub(super) fn binary(value: f64) -> String {
+    let bits = value.to_bits();
+    let sign = if value.is_sign_negative() { "-" } else { "" };
+    let fraction = bits & ((1 << FRACTION_BITS) - 1);
+    let (mantissa, exponent) = match i32::try_from(bits >> FRACTION_BITS & 0x7ff).unwrap_or(0) {
+        0 => (fraction, 1 - 1075),
+        biased => (fraction | 1 << FRACTION_BITS, biased - 1075),
+    };
+    format!("{sign}{mantissa}p{exponent:+}")
+}
+
+/// Gives a number a point, and zeros up to a number of digits.
+pub(super) fn with_point(text: &str, digits: usize) -> String {
+    let (mantissa, exponent) = match text.find('e') {
+        Some(place) => text.split_at(place),
+        None => (text, ""),
+    };
+    let shown = mantissa.trim_start_matches(['-', '0', '.']);
+    let mut significant = shown.bytes().filter(u8::is_ascii_digit).count();
+    let mut mantissa = mantissa.to_owned();
+    if !mantissa.contains('.') {
+        significant += usize::from(mantissa.trim_start_matches('-') == "0");
+        mantissa.push('.');
+    }
+    mantissa.extend(std::iter::repeat_n('0', digits.saturating_sub(significant)));
+    mantissa + exponent
 }
 
 fn split_exponent(text: &str) -> (&str, i32) {

@@ -288,7 +288,7 @@ impl Runner<'_> {
             Operand::Dot => Ok(dot.clone()),
             Operand::Field(names) => self.fields(dot.clone(), names, false),
             Operand::Function(function) => self.call(*function, &[], dot, None),
-            Operand::Nil => Ok(Value::Null),
+            Operand::Nil => Ok(Value::Missing),
             Operand::Number(Number::Float(number)) => Ok(Value::Float(*number)),
             Operand::Number(Number::Int(number)) => Ok(Value::Int(*number)),
             Operand::Number(Number::TooLarge) => Err(self.error("a number is too large")),

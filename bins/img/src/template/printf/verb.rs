@@ -1,6 +1,5 @@
 //! How a verb writes a value.
 
-use super::display;
 use crate::template::number;
 use crate::template::quote::{can_be_raw, is_printable, quote, quote_character};
 use crate::template::value::{Element, MAX_TEXT, Value};
@@ -25,8 +24,8 @@ pub(super) struct Flags {
 impl Flags {
     pub(super) fn write(&self, out: &mut String, value: &Value, verb: char) {
         match (verb, value) {
+            ('T' | 'v', Value::Missing | Value::Null) => self.pad(out, "<nil>"),
             ('T', value) => self.write_text(out, value.type_name(), 's'),
-            ('v', Value::Missing | Value::Null) => self.pad(out, "<nil>"),
             (_, value) => self.write_part(out, value, verb, false),
         }
     }
@@ -76,7 +75,7 @@ impl Flags {
             }
             Value::Missing | Value::Null if inside => out.push_str("<nil>"),
             Value::Text(text) => self.write_text(out, text, verb),
-            Value::Bool(_) | Value::Missing | Value::Null => complain(out, value, verb),
+            Value::Bool(_) | Value::Missing | Value::Null => self.complain(out, value, verb),
         }
     }
 
@@ -88,11 +87,11 @@ impl Flags {
 
     fn write_text(&self, out: &mut String, text: &str, verb: char) {
         match verb {
-            'v' if self.go_syntax => self.pad(out, &self.quoted(text)),
+            'v' if self.go_syntax => self.pad(out, &self.quoted(self.cut(text))),
             's' | 'v' => self.pad(out, self.cut(text)),
             'q' => self.pad(out, &self.quoted(self.cut(text))),
             'x' | 'X' => self.pad(out, &self.hexadecimal(text, verb == 'X')),
-            _ => complain(out, &Value::text(text), verb),
+            _ => self.complain(out, &Value::text(text), verb),
         }
     }
 
@@ -141,14 +140,21 @@ impl Flags {
         let (digits, prefix) = match verb {
             'd' | 'v' => (magnitude.to_string(), ""),
             'b' => (format!("{magnitude:b}"), if self.sharp { "0b" } else { "" }),
+            'O' if self.sharp && magnitude != 0 => (format!("0{magnitude:o}"), "0o"),
             'O' => (format!("{magnitude:o}"), "0o"),
             'o' => (format!("{magnitude:o}"), if self.sharp { "0" } else { "" }),
             'x' => (format!("{magnitude:x}"), if self.sharp { "0x" } else { "" }),
             'X' => (format!("{magnitude:X}"), if self.sharp { "0X" } else { "" }),
             'c' => return self.pad(out, &character(number).to_string()),
             'q' => return self.pad(out, &quote_character(character(number), self.plus)),
-            'U' => return self.pad(out, &self.code_point(number)),
-            _ => return complain(out, &Value::Int(number), verb),
+            'U' => {
+                let without_zero = Self {
+                    zero: false,
+                    ..*self
+                };
+                return without_zero.pad(out, &self.code_point(number));
+            }
+            _ => return self.complain(out, &Value::Int(number), verb),
         };
         let sign = match (number < 0, self.plus, self.space) {
             (true, _, _) => "-",
@@ -195,18 +201,33 @@ impl Flags {
 
     fn write_float(&self, out: &mut String, number: f64, verb: char) {
         let text = match verb {
-            'e' => number::exponential(number, Some(self.precision.unwrap_or(6))),
-            'E' => number::exponential(number, Some(self.precision.unwrap_or(6))).to_uppercase(),
+            'b' => number::binary(number),
+            'e' | 'E' => number::exponential(number, Some(self.precision.unwrap_or(6))),
             'f' | 'F' => format!("{number:.*}", self.precision.unwrap_or(6)),
-            'g' | 'v' => number::general(number, self.precision),
-            'G' => number::general(number, self.precision).to_uppercase(),
-            _ => return complain(out, &Value::Float(number), verb),
+            'g' | 'G' | 'v' => number::general(number, self.precision),
+            'x' | 'X' => number::hexadecimal(number, self.precision),
+            _ => return self.complain(out, &Value::Float(number), verb),
         };
+        let text = match (self.sharp, verb) {
+            (true, 'e' | 'E' | 'f' | 'F') => number::with_point(&text, 0),
+            (true, 'g' | 'G' | 'v') => number::with_point(&text, self.precision.unwrap_or(6)),
+            _ => text,
+        };
+        let text = if verb.is_ascii_uppercase() {
+            text.to_uppercase()
+        } else {
+            text
+        };
+        self.write_signed(out, &text);
+    }
+
+    /// Writes a number; zeros that fill it up come after its sign.
+    fn write_signed(&self, out: &mut String, text: &str) {
         let (sign, digits) = match text.strip_prefix('-') {
             Some(digits) => ("-", digits),
-            None if self.plus => ("+", text.as_str()),
-            None if self.space => (" ", text.as_str()),
-            None => ("", text.as_str()),
+            None if self.plus => ("+", text),
+            None if self.space => (" ", text),
+            None => ("", text),
         };
         let length = sign.len() + digits.len();
         match self.width {
@@ -217,6 +238,18 @@ impl Flags {
             }
             _ => self.pad(out, &format!("{sign}{digits}")),
         }
+    }
+
+    /// Writes that a value has no such verb; the value comes as the flags have it.
+    fn complain(&self, out: &mut String, value: &Value, verb: char) {
+        out.extend(["%!", verb.encode_utf8(&mut [0; 4]), "("]);
+        if value.is_nothing() {
+            out.push_str("<nil>");
+        } else {
+            out.extend([value.type_name(), "="]);
+            self.write_part(out, value, 'v', false);
+        }
+        out.push(')');
     }
 
     fn pad(&self, out: &mut String, text: &str) {
@@ -238,14 +271,4 @@ fn character(number: i64) -> char {
         .ok()
         .and_then(char::from_u32)
         .unwrap_or(char::REPLACEMENT_CHARACTER)
-}
-
-/// Writes that a value has no such verb.
-fn complain(out: &mut String, value: &Value, verb: char) {
-    let text = if value.is_nothing() {
-        format!("%!{verb}(<nil>)")
-    } else {
-        format!("%!{verb}({}={})", value.type_name(), display(value))
-    };
-    out.push_str(&text);
 }
