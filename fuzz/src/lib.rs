@@ -6,8 +6,18 @@
 
 mod build_file;
 mod documents;
+#[allow(dead_code, reason = "the program uses what the target does not")]
+#[path = "../../bins/img/src/kvfile.rs"]
+mod kvfile;
 mod layers;
 mod programs;
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the program uses what the target does not"
+)]
+#[path = "../../bins/img/src/template/mod.rs"]
+mod template;
 
 pub use documents::{
     config, deploy_manifest, digest, document, json, layer_metadata, platform, reference,

@@ -1,19 +1,11 @@
-//! What `img` reads itself. The program has no library, so the modules stand here by path.
-
-#![allow(
-    dead_code,
-    unused_imports,
-    reason = "the program uses what the targets do not"
-)]
-
-#[path = "../../bins/img/src/kvfile.rs"]
-mod kvfile;
-#[path = "../../bins/img/src/template/mod.rs"]
-mod template_language;
+//! What `img` reads itself. The program has no library, so its modules stand in this crate by path,
+//! where their own `use crate::…` finds them.
 
 use imgcore::json::{Limits, Value};
 
 use crate::build_file::schema::Build;
+use crate::kvfile;
+use crate::template::{Value as Data, expand};
 
 /// Files of keys and values.
 pub fn key_values(bytes: &[u8]) {
@@ -29,9 +21,9 @@ pub fn template(bytes: &[u8]) {
     let Ok(data) = Value::parse(data.as_bytes(), &Limits::default()) else {
         return;
     };
-    let data = template_language::Value::from(&data);
-    let first = template_language::expand(text, &data, &[]);
-    let second = template_language::expand(text, &data, &[]);
+    let data = Data::from(&data);
+    let first = expand(text, &data, &[]);
+    let second = expand(text, &data, &[]);
     assert_eq!(first.ok(), second.ok());
 }
 
