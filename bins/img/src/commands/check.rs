@@ -10,7 +10,7 @@ use imgcore::check::Measured;
 use imgcore::json::Strictness;
 use imgcore::{Algorithm, Descriptor, LayerMetadata};
 use imgstore::archive::{ArchiveLimits, Image};
-use imgstore::check::{check, measure_layer};
+use imgstore::check::{check, check_documents, measure_layer};
 use imgstore::{DirectoryOptions, OutsideLinks, REF_NAME, Selector};
 
 use super::oci_layout_inputs::read_bounded;
@@ -90,13 +90,22 @@ impl Arguments {
             .into_iter()
             .map(|root| (name_of(&root), root))
             .collect();
-        let report = check(&image, &named);
+        let report = if image.is_sparse() {
+            check_documents(&image, &named)
+        } else {
+            check(&image, &named)
+        };
         let mismatches: Vec<_> = report.mismatches.iter().map(ToString::to_string).collect();
         let checked = format!(
-            "{}, {} with {}\n",
+            "{}, {} with {}{}\n",
             counted(report.images as u64, "image"),
             counted(report.layers as u64, "layer"),
             counted(report.layer_bytes, "byte"),
+            if image.is_sparse() {
+                "; a sparse layout has no layers"
+            } else {
+                ""
+            },
         );
         self.tell(context, &mismatches, &checked)
     }

@@ -9,7 +9,7 @@ use imgcore::digest::VerifyingReader;
 use imgcore::{Descriptor, Digest};
 use imgtar::{END_OF_ARCHIVE, Header, padding};
 
-use super::{DOCKER_MANIFEST, output};
+use super::{DOCKER_MANIFEST, SPARSE_MARKER, SPARSE_ROOT, output};
 use crate::layout::{INDEX, MARKER, MARKER_CONTENT, descriptor_json};
 use crate::transfer::transfer;
 use crate::{BlobSource, Error, ErrorKind, Placement, Result, blocking};
@@ -89,11 +89,8 @@ impl Export {
         let mut plain = Descriptor::new(root.media_type.clone(), root.digest, root.size);
         plain.artifact_type = None;
         Self::new(vec![
-            ("sparse-oci-layout", MARKER_CONTENT.to_vec()),
-            (
-                "root.descriptor.json",
-                descriptor_json(&plain).to_indented(),
-            ),
+            (SPARSE_MARKER, MARKER_CONTENT.to_vec()),
+            (SPARSE_ROOT, descriptor_json(&plain).to_indented()),
         ])
     }
 

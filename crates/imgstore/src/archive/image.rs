@@ -13,10 +13,12 @@ use imgcore::{Descriptor, DiffId, Digest, Hasher, MediaType};
 use imgtar::{Codec, DecodeLimits, Decoder};
 
 use super::index::{ArchiveFile, ArchiveIndex, Span};
-use super::{DOCKER_MANIFEST, layout_index};
-use crate::layout::{INDEX, MARKER, MAX_DOCUMENT, check_marker, name_annotations};
+use super::{DOCKER_MANIFEST, SPARSE_MARKER, SPARSE_ROOT, layout_index};
+use crate::layout::{INDEX, MARKER, MAX_DOCUMENT, check_marker, name_annotations, read_document};
 use crate::transfer::{for_each_chunk, transfer};
-use crate::{DirectoryOptions, Error, LayoutIndex, LocalSource, OciLayout, RawReader, Result};
+use crate::{
+    DirectoryOptions, DirectoryStore, Error, LayoutIndex, LocalSource, OciLayout, RawReader, Result,
+};
 
 /// How many times larger a compressed archive may become: the most that gzip can do.
 const MAX_RATIO: u32 = 1_032;
@@ -51,7 +53,7 @@ impl Default for ArchiveLimits {
 
 /// Images on this machine: an OCI layout directory, or an archive. Its blobs are read through [`LocalSource`].
 ///
-/// Read are OCI layouts as directory and as tar; Docker archives that are OCI layouts as well (Docker since 25, and
+/// Read are OCI layouts as directory and as tar; sparse layouts as directory; Docker archives that are OCI layouts as well (Docker since 25, and
 /// ours); and older ones, with `<id>/layer.tar` or `<hex>.tar` and a `manifest.json` (Docker before 25, Podman). An
 /// archive as a whole may be compressed with gzip or zstd: it is then decompressed to a temporary file.
 ///
@@ -82,6 +84,7 @@ pub struct Image {
 enum Store {
     Archive(ArchiveStore),
     Layout(OciLayout),
+    Sparse(DirectoryStore),
 }
 
 impl Image {
@@ -108,6 +111,9 @@ impl Image {
         let path = path.as_ref();
         let found = fs_err::metadata(path)
             .map_err(|error| Error::from_io(format!("opening {}", path.display()), error))?;
+        if found.is_dir() && path.join(SPARSE_MARKER).exists() {
+            return Self::open_sparse(path, options);
+        }
         if found.is_dir() {
             let layout = OciLayout::open(path)?.with_options(options);
             return Ok(Self {
@@ -126,6 +132,27 @@ impl Image {
         })
     }
 
+    fn open_sparse(path: &Path, options: DirectoryOptions) -> Result<Self> {
+        let blobs = DirectoryStore::open(path.join("blobs"))?
+            .with_options(options)
+            .with_boundary(path.to_owned());
+        let read = |name: &str| read_document(&blobs, path, name);
+        check_marker(&read(SPARSE_MARKER)?).map_err(|error| error.at(path.display()))?;
+        let root = Value::parse(&read(SPARSE_ROOT)?, &json::Limits::default())?;
+        let root = root.as_object().unwrap_or_default();
+        let root = Descriptor::from_json(&root)
+            .map_err(|error| Error::from(error).at(path.join(SPARSE_ROOT).display()))?;
+        Ok(Self {
+            index: LayoutIndex::parse(&layout_index(&[root]))?,
+            store: Store::Sparse(blobs),
+        })
+    }
+
+    /// Returns whether layers are left out by design: a sparse layout has documents alone.
+    pub fn is_sparse(&self) -> bool {
+        matches!(self.store, Store::Sparse(_))
+    }
+
     /// Says whether there is an image at `path`, rather than a layer or something else, by the names of the files in
     /// it. An archive is read up to the first telling one.
     ///
@@ -137,7 +164,9 @@ impl Image {
         let at = |error: Error| error.at(path.display());
         let opening = |error| Error::from_io(format!("opening {}", path.display()), error);
         if fs_err::metadata(path).map_err(opening)?.is_dir() {
-            return Ok(path.join(MARKER).exists());
+            return Ok([MARKER, SPARSE_MARKER]
+                .iter()
+                .any(|it| path.join(it).exists()));
         }
         let file = fs_err::File::open(path).map_err(opening)?;
         let decoder = Decoder::new(io::BufReader::new(file), DecodeLimits::default());
@@ -164,6 +193,7 @@ impl Image {
         match &self.store {
             Store::Archive(archive) => archive,
             Store::Layout(layout) => layout,
+            Store::Sparse(blobs) => blobs,
         }
     }
 }

@@ -20,3 +20,7 @@ pub use image::{ArchiveLimits, ArchiveStore, Image};
 
 /// The manifest of a Docker archive.
 const DOCKER_MANIFEST: &str = "manifest.json";
+/// The marker of a sparse layout.
+const SPARSE_MARKER: &str = "sparse-oci-layout";
+/// The descriptor of the image in a sparse layout.
+const SPARSE_ROOT: &str = "root.descriptor.json";

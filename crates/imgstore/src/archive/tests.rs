@@ -295,6 +295,22 @@ fn a_sparse_layout_notes_layers_without_their_bytes() {
     }
     "#);
     assert!(!directory.join("index.json").exists());
+
+    let image = Image::open(&directory).unwrap();
+    assert!(image.is_sparse() && Image::is_at(&directory).unwrap());
+    let roots = [("image".to_owned(), image.index().descriptors()[0].clone())];
+    let found = |report: crate::check::Report| {
+        let found: Vec<_> = report.mismatches.iter().map(ToString::to_string).collect();
+        found.join(", ")
+    };
+    let documents = crate::check::check_documents(&image, &roots);
+    assert_eq!((documents.images, documents.layers), (1, 0));
+    assert_eq!(found(documents), "image: config: is missing");
+    let all = crate::check::check(&image, &roots);
+    assert_eq!(
+        found(all),
+        "image: config: is missing, image: layer 0: is missing"
+    );
 }
 
 /// An archive as Docker wrote them before version 25, with a layer that is a link to another image's.

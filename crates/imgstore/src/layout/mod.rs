@@ -230,30 +230,32 @@ impl OciLayout {
             .map_err(|error| error.at(format_args!("{MARKER} of {}", self.place())))
     }
 
-    /// Reads a file of the layout that no digest names.
     fn document(&self, name: &str) -> Result<Vec<u8>> {
-        let what = || format!("reading {name} of {}", self.place());
-        let read = || -> io::Result<Vec<u8>> {
-            let path = self.root.join(name);
-            self.blobs.refuse_outside_link(&path)?;
-            if !fs_err::metadata(&path)?.is_file() {
-                let text = format!("{} is no regular file", path.display());
-                return Err(Error::malformed(text).into());
-            }
-            let mut bytes = Vec::new();
-            let file = fs_err::File::open(&path)?;
-            file.take(MAX_DOCUMENT + 1).read_to_end(&mut bytes)?;
-            Ok(bytes)
-        };
-        let bytes = read().map_err(|error| Error::from_io(what(), error))?;
-        if bytes.len() as u64 > MAX_DOCUMENT {
-            return Err(Error::too_large(format!(
-                "{}: more than {MAX_DOCUMENT} bytes",
-                what()
-            )));
-        }
-        Ok(bytes)
+        read_document(&self.blobs, &self.root, name)
     }
+}
+
+/// Reads a file beside the blobs that no digest names.
+pub(crate) fn read_document(blobs: &DirectoryStore, root: &Path, name: &str) -> Result<Vec<u8>> {
+    let what = || format!("reading {name} of {}", root.display());
+    let read = || -> io::Result<Vec<u8>> {
+        let path = root.join(name);
+        blobs.refuse_outside_link(&path)?;
+        if !fs_err::metadata(&path)?.is_file() {
+            let text = format!("{} is no regular file", path.display());
+            return Err(Error::malformed(text).into());
+        }
+        let mut bytes = Vec::new();
+        let file = fs_err::File::open(&path)?;
+        file.take(MAX_DOCUMENT + 1).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    let bytes = read().map_err(|error| Error::from_io(what(), error))?;
+    if bytes.len() as u64 > MAX_DOCUMENT {
+        let text = format!("{}: more than {MAX_DOCUMENT} bytes", what());
+        return Err(Error::too_large(text));
+    }
+    Ok(bytes)
 }
 
 /// Checks the content of a marker file. Any version 1 is read: the specification promises that they stay readable.
