@@ -21,7 +21,9 @@
 //! * [`BlobSource`] and [`BlobSink`] are what a medium implements; [`BlobSourceExt`] and [`copy()`] are what callers
 //!   use. Both traits are async and name no runtime; [`blocking`] runs them on the calling thread.
 //! * [`OciLayout`], [`DirectoryStore`] and [`MemoryStore`] are stores; [`Chain`] and [`Verifying`] wrap sources.
-//! * [`archive`] writes and reads images as files.
+//! * [`archive`] writes and reads images as files; [`walk`] follows indexes to the image for a platform; [`mod@check`]
+//!   recomputes everything that an image says about itself.
+//! * [`conformance`] is what every store must do, for the tests of yours.
 //! * [`LocalSource`] is the synchronous side: whoever implements it is a [`BlobSource`] for free.
 //!
 //! # Guarantees
