@@ -290,4 +290,33 @@ mod tests {
         assert_eq!(error.to_string(), "\"one\" is not KEY=VALUE");
         assert_eq!(KeyValueFile::parse_pairs(b"").unwrap(), BTreeMap::new());
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_are_a_file_or_an_error(bytes in proptest::collection::vec(0_u8.., 0..40)) {
+            let _ = KeyValueFile::parse(&bytes);
+        }
+
+        #[test]
+        fn an_object_gives_back_what_was_put_in(
+            expected in proptest::collection::btree_map("\\PC{1,8}", "\\PC{0,8}", 0..6)
+        ) {
+            let text = serde_json::to_string(&expected).unwrap();
+            let actual = KeyValueFile::parse_pairs(text.as_bytes()).unwrap();
+            proptest::prop_assert_eq!(actual, expected);
+        }
+
+        #[test]
+        fn lines_and_array_of_the_same_words_are_the_same_file(
+            words in proptest::collection::vec("[a-z=]{1,6}", 0..6)
+        ) {
+            let lines = KeyValueFile::parse(words.join("\n").as_bytes());
+            let array = serde_json::to_string(&words).unwrap();
+            let array = KeyValueFile::parse(array.as_bytes());
+            match (lines, array) {
+                (Ok(lines), Ok(array)) => proptest::prop_assert_eq!(lines, array),
+                (lines, array) => proptest::prop_assert!(lines.is_err() && array.is_err()),
+            }
+        }
+    }
 }

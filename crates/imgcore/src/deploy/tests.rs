@@ -227,3 +227,27 @@ fn settings_that_differ_cannot_be_merged() {
             .starts_with("b has the default sign setting sha256:")
     );
 }
+
+proptest::proptest! {
+    #[test]
+    fn any_change_of_a_document_is_an_error_or_reads_back(
+        place in proptest::prelude::any::<proptest::sample::Index>(),
+        byte in proptest::prelude::any::<u8>(),
+        strict in proptest::prelude::any::<bool>(),
+    ) {
+        let mut bytes = deploy(&[full_push(), load(), tag()], Settings::default()).to_json_bytes();
+        let place = place.index(bytes.len());
+        bytes[place] = byte;
+        let strictness = if strict { Strictness::Strict } else { Strictness::Lenient };
+        if let Ok(read) = DeployManifest::parse(&bytes, strictness) {
+            for request in &read.operations {
+                let Ok(Some(operation)) = request.decode() else { continue };
+                let again = operation.to_request();
+                proptest::prop_assert_eq!(again.decode().unwrap(), Some(operation));
+            }
+            let written = read.to_json_bytes();
+            let again = DeployManifest::parse(&written, Strictness::Lenient).unwrap();
+            proptest::prop_assert_eq!(again.to_json_bytes(), written);
+        }
+    }
+}
