@@ -11,20 +11,23 @@ use imgtar::Codec;
 use crate::cli::later;
 use crate::report::{Explain as _, Failure};
 
+/// The heading of these flags in the help.
+pub(crate) const COMPRESSION: &str = "Compression";
+
 /// How a layer is compressed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct EncodingFlags {
     /// Threads for the codec: a number, or `nproc`; never changes a byte
-    #[arg(long, value_name = "N", default_value = "nproc")]
+    #[arg(long, value_name = "N", default_value = "nproc", help_heading = COMPRESSION)]
     compressor_jobs: String,
     /// `fast`, `default`, `best`, or the Go tool's number: gzip 0 to 9, zstd 1 to 4, -1
-    #[arg(long, value_name = "LEVEL", default_value = "default")]
+    #[arg(long, value_name = "LEVEL", default_value = "default", help_heading = COMPRESSION)]
     compression_level: String,
     /// `single`: one gzip member, for every reader; `multi`: one a block, a little faster
-    #[arg(long, value_name = "KIND", default_value = "single")]
+    #[arg(long, value_name = "KIND", default_value = "single", help_heading = COMPRESSION)]
     gzip_members: Members,
     /// Not yet: a layer of which single files can be fetched (eStargz)
-    #[arg(long)]
+    #[arg(long, help_heading = COMPRESSION)]
     estargz: bool,
 }
 

@@ -39,17 +39,21 @@ use crate::cli::{Group, Subcommand};
 /// Every subcommand, in the order of the help.
 pub(crate) const TABLE: &[Subcommand] = &[
     Subcommand::for_people::<build::Arguments>("build", Group::Build),
+    Subcommand::for_people::<inspect::Arguments>("inspect", Group::Inspect),
+    Subcommand::for_people::<ls::Arguments>("ls", Group::Inspect),
+    Subcommand::for_people::<diff::Arguments>("diff", Group::Inspect),
+    Subcommand::for_people::<check::Arguments>("check", Group::Inspect),
+    Subcommand::for_builds::<layer::Arguments>("layer", Group::Layers, 1).with_worker(),
+    Subcommand::for_builds::<compress::Arguments>("compress", Group::Layers, 1).with_worker(),
+    Subcommand::for_builds::<hash::Arguments>("hash", Group::Layers, 1)
+        .with_worker()
+        .with_argument_file(),
     Subcommand::for_builds::<mtree::Arguments>("mtree", Group::Layers, 2).with_worker(),
     Subcommand::for_builds::<manifest::Arguments>("manifest", Group::Documents, 1).with_worker(),
     Subcommand::for_builds::<index::Arguments>("index", Group::Documents, 1).with_worker(),
     Subcommand::for_builds::<optimize::Arguments>("optimize", Group::Documents, 1).with_worker(),
     Subcommand::for_builds::<expand_template::Arguments>("expand-template", Group::Documents, 2)
         .with_worker(),
-    Subcommand::for_builds::<layer::Arguments>("layer", Group::Layers, 1).with_worker(),
-    Subcommand::for_builds::<compress::Arguments>("compress", Group::Layers, 1).with_worker(),
-    Subcommand::for_builds::<hash::Arguments>("hash", Group::Layers, 1)
-        .with_worker()
-        .with_argument_file(),
     Subcommand::for_builds::<oci_layout::Arguments>("oci-layout", Group::Layouts, 2).with_worker(),
     Subcommand::for_builds::<sparse_oci_layout::Arguments>("sparse-oci-layout", Group::Layouts, 2)
         .with_worker(),
@@ -73,10 +77,6 @@ pub(crate) const TABLE: &[Subcommand] = &[
         2,
     )
     .with_worker(),
-    Subcommand::for_people::<inspect::Arguments>("inspect", Group::Inspect),
-    Subcommand::for_people::<ls::Arguments>("ls", Group::Inspect),
-    Subcommand::for_people::<diff::Arguments>("diff", Group::Inspect),
-    Subcommand::for_people::<check::Arguments>("check", Group::Inspect),
     Subcommand::for_builds::<deploy_metadata::Arguments>("deploy-metadata", Group::Deploy, 1)
         .with_worker(),
     Subcommand::for_builds::<deploy_merge::Arguments>("deploy-merge", Group::Deploy, 1)

@@ -15,6 +15,7 @@ mod inputs;
 mod layer;
 mod run;
 mod text;
+mod usage_codes;
 mod worker;
 
 use std::collections::BTreeMap;

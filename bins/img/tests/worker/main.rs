@@ -286,3 +286,97 @@ fn standard_output_belongs_to_the_protocol() {
     fs::remove_file(worker.path("a")).unwrap();
     assert_eq!(worker.end().code, Some(0));
 }
+
+#[test]
+fn layers_are_the_same_as_those_of_a_process() {
+    let mut worker = Worker::start(&["layer", "--persistent_worker", "--compressor-jobs", "2"]);
+    let big = "0123456789abcdef".repeat(200_000);
+    for number in 1..=6 {
+        worker.write(&format!("box{number}/big"), &format!("{big}{}", number % 2));
+        let request = json!({
+            "arguments": ["--add", "opt/big=big", "--metadata", "m.json", "out.tgz"],
+            "requestId": number,
+            "sandboxDir": format!("box{number}"),
+        });
+        worker.send(&request.to_string());
+    }
+    for _ in 1..=6 {
+        assert_eq!(worker.answer()["exitCode"], 0);
+    }
+    let status = std::process::Command::new(env!("CARGO_BIN_EXE_img"))
+        .args([
+            "layer",
+            "--add",
+            "opt/big=box1/big",
+            "--metadata",
+            "m.json",
+            "out.tgz",
+        ])
+        .current_dir(worker.path("."))
+        .status()
+        .unwrap();
+    assert!(status.success());
+    for number in 1..=6 {
+        let same = number % 2 == 1;
+        for file in ["m.json", "out.tgz"] {
+            let ours = fs::read(worker.path(&format!("box{number}/{file}"))).unwrap();
+            assert_eq!(
+                ours == fs::read(worker.path(file)).unwrap(),
+                same,
+                "{number} {file}"
+            );
+        }
+    }
+    assert_eq!(worker.end().code, Some(0));
+}
+
+#[test]
+fn warnings_stand_in_the_answer() {
+    let mut worker = Worker::start(&["layer", "--persistent_worker"]);
+    worker.send(r#"{"arguments":["--deduplicate=x","out.tar"],"requestId":1}"#);
+    let answer = worker.answer();
+    assert_eq!(answer["exitCode"], 0);
+    let output = answer["output"].as_str().unwrap();
+    assert!(
+        output.starts_with("img: warning: --deduplicate has no effect"),
+        "{output}"
+    );
+    let end = worker.end();
+    assert_eq!((end.code, end.stderr.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn every_command_that_a_build_runs_often_can_be_a_worker() {
+    for command in [
+        "layer",
+        "hash",
+        "compress",
+        "manifest",
+        "index",
+        "expand-template",
+        "oci-layout",
+        "sparse-oci-layout",
+        "docker-save",
+        "deploy-metadata",
+        "deploy-merge",
+        "validate layer-presence",
+        "optimize",
+        "mtree",
+    ] {
+        let mut words: Vec<&str> = command.split(' ').collect();
+        words.push("--persistent_worker");
+        let mut worker = Worker::start(&words);
+        worker.send(r#"{"arguments":["--help"],"requestId":5}"#);
+        let answer = worker.answer();
+        assert_eq!(
+            (&answer["exitCode"], &answer["requestId"]),
+            (&json!(0), &json!(5))
+        );
+        let usage = format!("Usage: img {command}");
+        assert!(
+            answer["output"].as_str().unwrap().contains(&usage),
+            "{command}: {answer}"
+        );
+        assert_eq!(worker.end().code, Some(0), "{command}");
+    }
+}

@@ -29,6 +29,10 @@ use destinations::{Executable, Input};
 use later_flags::LaterFlags;
 use param_file::Kind;
 
+const INPUTS: &str = "What goes into the layer";
+const METADATA: &str = "What its metadata says";
+const ENTRIES: &str = "How it is stored";
+
 /// Makes a layer of files, directories, links, runfiles and tars
 ///
 /// Inputs with the same path: the last one is taken, in the order imported tars, added files,
@@ -36,73 +40,74 @@ use param_file::Kind;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// Add a file or directory; a symlink is followed
-    #[arg(long, value_name = "PATH=FILE")]
+    #[arg(long, value_name = "PATH=FILE", help_heading = INPUTS)]
     add: Vec<NameAndFile>,
     /// Add what the lines of a file say: `path␀<f|d|l>source`
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = INPUTS)]
     add_from_file: Vec<PathBuf>,
     /// Add what a file says that knows where to: `mode␀dest␀anchor␀skip`, then sources
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = INPUTS)]
     place_files: Vec<PathBuf>,
     /// Add the entries of a tar, plain or compressed
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = INPUTS)]
     import_tar: Vec<PathBuf>,
     /// Add an executable
-    #[arg(long, value_name = "PATH=FILE")]
+    #[arg(long, value_name = "PATH=FILE", help_heading = INPUTS)]
     executable: Vec<NameAndFile>,
     /// Add the runfiles of an executable, as the lines of a file say
-    #[arg(long, value_name = "EXECUTABLE=FILE")]
+    #[arg(long, value_name = "EXECUTABLE=FILE", help_heading = INPUTS)]
     runfiles: Vec<NameAndFile>,
     /// Add a symlink
-    #[arg(long, value_name = "PATH=TARGET")]
+    #[arg(long, value_name = "PATH=TARGET", help_heading = INPUTS)]
     symlink: Vec<NameAndFile>,
     /// Add symlinks, as the lines of a file say: `path␀target`
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = INPUTS)]
     symlinks_from_file: Vec<PathBuf>,
     /// Add symlinks `source/name` to `target/name`: lines `source␀target␀name`
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = INPUTS)]
     symlink_pairs_from_file: Vec<PathBuf>,
     /// Add files of size 0, one path a line
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = INPUTS)]
     empty_files_from_file: Vec<PathBuf>,
-    #[command(flatten)]
-    later: LaterFlags,
     /// gzip, zstd or none; by default what the output's name ends in, or gzip
-    #[arg(long, default_value = "", hide_default_value = true)]
+    #[arg(long, default_value = "", hide_default_value = true, help_heading = encoding::COMPRESSION)]
     format: String,
     /// The media type in the metadata, if it is another than the format's
-    #[arg(long, value_name = "TYPE")]
+    #[arg(long, value_name = "TYPE", help_heading = METADATA)]
     media_type: Option<String>,
     #[command(flatten)]
     encoding: EncodingFlags,
     /// Annotate the layer
-    #[arg(long, value_name = "KEY=VALUE")]
+    #[arg(long, value_name = "KEY=VALUE", help_heading = METADATA)]
     annotation: Vec<KeyAndValue>,
     /// Annotate the layer with what a file says, as lines or JSON
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = METADATA)]
     annotations_file: Option<PathBuf>,
     /// Write the layer's metadata: digests, size, media type, annotations, history
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = METADATA)]
     metadata: Option<PathBuf>,
     /// Metadata for everything: an object of mode, uid, gid, uname, gname, mtime, `pax_records`
-    #[arg(long, value_name = "JSON")]
+    #[arg(long, value_name = "JSON", help_heading = ENTRIES)]
     default_metadata: Option<String>,
     /// Metadata for one path; a path that is not in the layer is an error
-    #[arg(long, value_name = "PATH=JSON")]
+    #[arg(long, value_name = "PATH=JSON", help_heading = ENTRIES)]
     file_metadata: Vec<KeyAndValue>,
     /// What the image's history says of the layer
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", help_heading = METADATA)]
     history: Option<String>,
     /// Give every directory on the way to an entry an entry of its own
-    #[arg(long)]
+    #[arg(long, help_heading = ENTRIES)]
     create_parent_directories: bool,
     /// `full`, or `deduplicate_symlink`: equal trees become symlinks to the first
-    #[arg(long, value_name = "HOW", default_value = "full")]
+    #[arg(long, value_name = "HOW", default_value = "full", help_heading = ENTRIES)]
     layer_tree_artifact_handling: Trees,
     /// `auto`: equal files become hard links; `off`: they do not
-    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    #[arg(long, value_name = "WHEN", default_value = "auto", help_heading = ENTRIES)]
     hardlinks: Links,
+    #[command(flatten)]
+    later: LaterFlags,
     /// Where the layer goes; `-` is standard output
+    #[arg(help_heading = None::<&'static str>)]
     output: PathBuf,
 }
 

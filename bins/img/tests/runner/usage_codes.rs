@@ -1,0 +1,69 @@
+//! Exit codes for wrong usage, a row for each command that builds call: scripts compare them.
+
+use std::process::{Command, Output};
+
+/// Commands of the Go tool, and its exit code for an unknown flag or a bad value.
+const CODES: [(&str, i32); 15] = [
+    ("compress", 1),
+    ("deploy-merge", 1),
+    ("deploy-metadata", 1),
+    ("docker-save", 2),
+    ("expand-template", 2),
+    ("hash", 1),
+    ("index", 1),
+    ("layer", 1),
+    ("manifest", 1),
+    ("mtree", 2),
+    ("oci-layout", 2),
+    ("oci-layout-metadata", 2),
+    ("optimize", 1),
+    ("sparse-oci-layout", 2),
+    ("validate layer-presence", 1),
+];
+
+/// Commands of our own.
+const OWN: [&str; 7] = [
+    "build",
+    "check",
+    "completions",
+    "diff",
+    "inspect",
+    "ls",
+    "man",
+];
+
+fn img(command: &str, argument: &str) -> Output {
+    let mut img = Command::new(env!("CARGO_BIN_EXE_img"));
+    img.args(command.split(' ')).arg(argument).output().unwrap()
+}
+
+#[test]
+fn unknown_flag_has_the_exit_code_of_the_go_tool() {
+    let own = OWN.map(|command| (command, 2));
+    for (command, code) in CODES.into_iter().chain(own) {
+        let output = img(command, "--no-such-flag-anywhere");
+        assert_eq!(output.status.code(), Some(code), "{command}");
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        let message = "img: unknown flag --no-such-flag-anywhere\n";
+        assert!(stderr.starts_with(message), "{command}: {stderr}");
+        assert!(stderr.contains("\nhint: "), "{command}: {stderr}");
+        assert!(output.stdout.is_empty(), "{command}");
+    }
+}
+
+#[test]
+fn help_is_an_answer_everywhere() {
+    let builds = CODES.map(|(command, _)| command);
+    for command in builds.into_iter().chain(OWN) {
+        for flag in ["--help", "-help", "-h"] {
+            let output = img(command, flag);
+            assert_eq!(output.status.code(), Some(0), "{command} {flag}");
+            let stdout = String::from_utf8(output.stdout).unwrap();
+            assert!(
+                stdout.contains(&format!("Usage: img {command}")),
+                "{command}: {stdout}"
+            );
+            assert!(output.stderr.is_empty(), "{command} {flag}");
+        }
+    }
+}
