@@ -3,7 +3,7 @@
 use std::process::{Command, Output};
 
 /// Commands of the Go tool, and its exit code for an unknown flag or a bad value.
-const CODES: [(&str, i32); 15] = [
+const CODES: [(&str, i32); 17] = [
     ("compress", 1),
     ("deploy-merge", 1),
     ("deploy-metadata", 1),
@@ -11,8 +11,10 @@ const CODES: [(&str, i32); 15] = [
     ("expand-template", 2),
     ("hash", 1),
     ("index", 1),
+    ("index-from-oci-layout", 2),
     ("layer", 1),
     ("manifest", 1),
+    ("manifest-from-oci-layout", 2),
     ("mtree", 2),
     ("oci-layout", 2),
     ("oci-layout-metadata", 2),
@@ -35,6 +37,16 @@ const OWN: [&str; 7] = [
 fn img(command: &str, argument: &str) -> Output {
     let mut img = Command::new(env!("CARGO_BIN_EXE_img"));
     img.args(command.split(' ')).arg(argument).output().unwrap()
+}
+
+#[test]
+fn every_command_has_a_row() {
+    let builds = CODES.map(|(command, _)| command);
+    let mut rows: Vec<&str> = builds.into_iter().chain(OWN).collect();
+    let mut commands = crate::commands();
+    rows.sort_unstable();
+    commands.sort_unstable();
+    assert_eq!(rows, commands);
 }
 
 #[test]

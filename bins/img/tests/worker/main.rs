@@ -380,3 +380,34 @@ fn every_command_that_a_build_runs_often_can_be_a_worker() {
         assert_eq!(worker.end().code, Some(0), "{command}");
     }
 }
+
+#[test]
+fn file_that_changes_while_it_is_read_is_named() {
+    let mut worker = Worker::start(&["layer", "--persistent_worker"]);
+    worker.write("changing", "before");
+    worker.make_pipe("pipe");
+    let arguments = [
+        "--add",
+        "opt/a=changing",
+        "--symlinks-from-file",
+        "pipe",
+        "out.tar",
+    ];
+    worker.send(&json!({"arguments": arguments, "requestId": 1}).to_string());
+    // Links are read after files were looked at, and before they are read.
+    let pipe = fs::OpenOptions::new()
+        .write(true)
+        .open(worker.path("pipe"))
+        .unwrap();
+    worker.write("changing", "something else");
+    drop(pipe);
+    let answer = worker.answer();
+    assert_eq!(answer["exitCode"], 1);
+    let output = answer["output"].as_str().unwrap();
+    assert!(
+        output.contains("changing") && output.contains("changed"),
+        "{output}"
+    );
+    assert!(!worker.path("out.tar").exists());
+    assert_eq!(worker.end().code, Some(0));
+}

@@ -288,3 +288,22 @@ fn values_need_not_be_text() {
     let word = OsString::from_vec(b"--a\xff".to_vec());
     assert!(normalise(&command(), Grammar::FlagsFirst, vec![word]).is_err());
 }
+
+proptest::proptest! {
+    /// What clap is given says the same when it is read again.
+    #[test]
+    fn canonical_words_are_read_as_themselves(
+        words in proptest::collection::vec(
+            "(-{0,3}(add|format|estargz|t|output|x|verbose|help)?(=(|a|-b|true|0|=))?|[a-z=-]{0,3})",
+            0..6,
+        ),
+        anywhere: bool,
+    ) {
+        let grammar = if anywhere { Grammar::FlagsAnywhere } else { Grammar::FlagsFirst };
+        let words = words.iter().map(OsString::from).collect();
+        if let Ok(first) = normalise(&command(), grammar, words) {
+            let again = normalise(&command(), grammar, first.arguments.clone()).unwrap();
+            proptest::prop_assert_eq!(again.arguments, first.arguments);
+        }
+    }
+}
