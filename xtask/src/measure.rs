@@ -74,13 +74,11 @@ pub(crate) fn run() -> Result<()> {
         "{:<10} {:>7} {:>15} {:>15} {:>15}  largest",
         "thing", "count", "median (≤)", "p90 (≤)", "largest (≤)"
     );
-    let mut over = Vec::new();
-    for (budget, sizes) in [
-        (FILES, &mut files),
-        (FUNCTIONS, &mut functions),
-        (CRATES, &mut crates),
-    ] {
-        over.extend(print_row(&budget, sizes));
+    let mut over = print_row(&FILES, &mut files);
+    over.extend(print_row(&FUNCTIONS, &mut functions));
+    for large in print_row(&CRATES, &mut crates) {
+        // To split a crate is a decision of ARCHITECTURE.md, not of this table.
+        println!("over budget: {large}");
     }
     if over.is_empty() {
         Ok(())
