@@ -1,4 +1,8 @@
 //! `@file` among the arguments: the file's lines stand in its place.
+//!
+//! There are two kinds. The Go tool has one for a few commands, with comments ([`expand`]). Bazel
+//! writes the other ([`expand_only_word`]) for every command that can be a worker: where workers
+//! are off, it runs `img <command> @file` with the lines that a worker would get as they are.
 
 use std::ffi::OsString;
 
@@ -6,6 +10,7 @@ use fs_err as fs;
 
 use crate::context::Context;
 use crate::report::{Explain as _, Failure};
+use crate::sys;
 
 /// Replaces the one `@file` by the lines of the file; without one the words stay as they are.
 ///
@@ -36,6 +41,36 @@ pub(crate) fn expand(words: Vec<OsString>, context: &Context) -> Result<Vec<OsSt
     let mut expanded = words.clone();
     expanded.splice(at..=at, lines);
     Ok(expanded)
+}
+
+/// Replaces an `@file` that is the only word by the lines of the file, as they are.
+///
+/// # Errors
+///
+/// Fails if the file cannot be read.
+pub(crate) fn expand_only_word(
+    words: Vec<OsString>,
+    context: &Context,
+) -> Result<Vec<OsString>, Failure> {
+    let file = match &*words {
+        [word] => word.to_str().and_then(|word| word.strip_prefix('@')),
+        _ => None,
+    };
+    let Some(file) = file else {
+        return Ok(words);
+    };
+    let bytes = fs::read(context.path(file)).explain(|| format!("argument file @{file}"))?;
+    let bytes = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+    if bytes.is_empty() {
+        return Ok(Vec::new());
+    }
+    bytes
+        .split(|&byte| byte == b'\n')
+        .map(|line| {
+            let word = sys::path_from_bytes(line).map(OsString::from);
+            word.ok_or_else(|| Failure::new(format!("argument file @{file}: a line is not UTF-8")))
+        })
+        .collect()
 }
 
 #[cfg(test)]

@@ -188,6 +188,8 @@ fn dispatch(mut words: Vec<OsString>, context: &Context) -> Result<(), Failure> 
     }
     let arguments = if subcommand.argument_files {
         expand_argument_file(arguments, context)?
+    } else if subcommand.worker {
+        argument_file::expand_only_word(arguments, context)?
     } else {
         arguments
     };
