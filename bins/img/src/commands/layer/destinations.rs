@@ -1,9 +1,12 @@
 //! Where inputs go in the layer, before they are looked at.
 
+use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::PathBuf;
 
 use super::param_file::{Kind, SourceLine};
 use crate::cli::value::NameAndFile;
+use crate::report::Failure;
 use crate::sys;
 
 /// A file, tree or link of the host and its path in the layer, as it was written.
@@ -14,12 +17,8 @@ pub(super) struct Input {
     pub(super) source: PathBuf,
 }
 
-/// An input that may have runfiles.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Executable(pub(super) Input);
-
 impl Input {
-    /// From `--add`; one `/` in front is dropped.
+    /// From `--add` or `--executable`; one `/` in front is dropped.
     pub(super) fn of_flag(flag: &NameAndFile) -> Self {
         let name = sys::bytes_of(&flag.name);
         Self {
@@ -38,30 +37,55 @@ impl Input {
     }
 }
 
-impl Executable {
-    /// From `--executable`; one `/` in front is dropped.
-    pub(super) fn of_flag(flag: &NameAndFile) -> Self {
-        Self(Input::of_flag(flag))
-    }
-}
-
-/// Makes directories of paths that several inputs want: each goes into it under its own name.
+/// Paths that several inputs want. Each becomes a directory with all of them under their own names.
 ///
 /// Paths are compared as they are written, and once: the new paths may be equal again.
-pub(super) fn disambiguate(inputs: &mut [Input], executables: &mut [Executable]) {
-    let executables = executables.iter_mut().map(|executable| &mut executable.0);
-    let mut all: Vec<&mut Input> = inputs.iter_mut().chain(executables).collect();
-    // Sorted instead of counted in a map of paths: there may be hundreds of thousands of them.
-    all.sort_by(|left, right| left.path.cmp(&right.path));
-    for users in all.chunk_by_mut(|left, right| left.path == right.path) {
-        if users.len() == 1 {
-            continue;
+#[derive(Debug, Default)]
+pub(super) struct Contested(HashSet<Vec<u8>>);
+
+impl Contested {
+    /// Finds them without holding all paths, of which there may be hundreds of thousands.
+    ///
+    /// `each_path` passes every path to its argument; it is called once, and again if two of them look equal.
+    ///
+    /// # Errors
+    ///
+    /// Those of `each_path`.
+    pub(super) fn find(
+        each_path: impl Fn(&mut dyn FnMut(&[u8])) -> Result<(), Failure>,
+    ) -> Result<Self, Failure> {
+        let mut hashes = Vec::new();
+        each_path(&mut |path| hashes.push(hash(path)))?;
+        hashes.sort_unstable();
+        let equal = hashes.windows(2).filter(|pair| pair[0] == pair[1]);
+        let suspects: HashSet<u64> = equal.map(|pair| pair[0]).collect();
+        if suspects.is_empty() {
+            return Ok(Self::default());
         }
-        for input in users {
+        let mut users: HashMap<Vec<u8>, usize> = HashMap::new();
+        each_path(&mut |path| {
+            if suspects.contains(&hash(path)) {
+                *users.entry(path.to_vec()).or_default() += 1;
+            }
+        })?;
+        let shared = users.into_iter().filter(|(_, count)| *count > 1);
+        Ok(Self(shared.map(|(path, _)| path).collect()))
+    }
+
+    /// Gives an input its place below a path that others want too.
+    pub(super) fn settle(&self, mut input: Input) -> Input {
+        if self.0.contains(&input.path) {
             let source = sys::bytes_of(input.source.as_os_str());
             input.path = [&*input.path, b"/", file_name(&source)].concat();
         }
+        input
     }
+}
+
+fn hash(path: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    path.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// The last component of a path.
@@ -101,22 +125,33 @@ mod tests {
 
     #[test]
     fn paths_with_several_users_become_directories() {
-        let mut inputs = [
+        let inputs = [
             input("srv", "x/a"),
             input("etc/b", "y/b"),
             input("srv", "y/b"),
+            input("srv", "bin/run"),
         ];
-        let mut executables = [Executable(input("srv", "bin/run"))];
-        disambiguate(&mut inputs, &mut executables);
-        assert_eq!(
-            inputs,
-            [
-                input("srv/a", "x/a"),
-                input("etc/b", "y/b"),
-                input("srv/b", "y/b")
-            ]
-        );
-        assert_eq!(executables, [Executable(input("srv/run", "bin/run"))]);
+        let contested = Contested::find(|visit| {
+            inputs.iter().for_each(|input| visit(&input.path));
+            Ok(())
+        });
+        let contested = contested.unwrap();
+        let settled = inputs.clone().map(|input| contested.settle(input).path);
+        assert_eq!(settled, [&b"srv/a"[..], b"etc/b", b"srv/b", b"srv/run"]);
+    }
+
+    #[test]
+    fn without_equal_paths_nothing_moves_and_inputs_are_passed_once() {
+        let calls = std::cell::Cell::new(0);
+        let contested = Contested::find(|visit| {
+            calls.set(calls.get() + 1);
+            [&b"a"[..], b"b", b"a/b"]
+                .iter()
+                .for_each(|path| visit(path));
+            Ok(())
+        });
+        assert_eq!(contested.unwrap().settle(input("a", "x")), input("a", "x"));
+        assert_eq!(calls.get(), 1);
     }
 
     #[test]

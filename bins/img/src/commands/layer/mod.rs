@@ -25,9 +25,9 @@ use crate::output::{Outputs, Pending};
 use crate::report::{Explain as _, Failure};
 use crate::sys;
 
-use destinations::{Executable, Input};
+use destinations::{Contested, Input};
 use later_flags::LaterFlags;
-use param_file::Kind;
+use param_file::{Kind, Lines};
 
 const INPUTS: &str = "What goes into the layer";
 const METADATA: &str = "What its metadata says";
@@ -156,12 +156,19 @@ impl Arguments {
         for tar in &self.import_tar {
             builder.import_tar(context.path(tar), &import)?;
         }
-        let (inputs, executables) = self.destinations(context)?;
-        for input in inputs {
-            add(&mut builder, context, &input)?;
-        }
-        for executable in executables {
-            self.add_executable(&mut builder, context, &executable)?;
+        let contested = Contested::find(|visit| {
+            let mut visit_input = |input: Input| {
+                visit(&input.path);
+                Ok(())
+            };
+            self.each_input(context, &mut visit_input)?;
+            self.executables().try_for_each(visit_input)
+        })?;
+        self.each_input(context, &mut |input| {
+            add(&mut builder, context, &contested.settle(input))
+        })?;
+        for executable in self.executables() {
+            self.add_executable(&mut builder, context, &contested.settle(executable))?;
         }
         self.add_links_and_empty_files(&mut builder, context)?;
         for flag in &self.file_metadata {
@@ -192,33 +199,46 @@ impl Arguments {
         Ok(options)
     }
 
-    /// Where the added files and the executables go.
-    fn destinations(&self, context: &Context) -> Result<(Vec<Input>, Vec<Executable>), Failure> {
-        let mut inputs: Vec<Input> = self.add.iter().map(Input::of_flag).collect();
+    /// Reads the inputs that are no executables, in their order, one at a time.
+    fn each_input(
+        &self,
+        context: &Context,
+        visit: &mut dyn FnMut(Input) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        self.add
+            .iter()
+            .map(Input::of_flag)
+            .try_for_each(&mut *visit)?;
         for file in &self.add_from_file {
-            let lines = param_file::read_sources(context, "--add-from-file", file)?;
-            inputs.extend(lines.into_iter().map(Input::of_line));
+            let mut lines = Lines::open_to_read_again(context, "--add-from-file", file)?;
+            while let Some(line) = lines.next()? {
+                visit(Input::of_line(lines.source(&line)?))?;
+            }
         }
         for file in &self.place_files {
-            inputs.extend(place_files::read(context, file)?);
+            place_files::read(context, file)?
+                .into_iter()
+                .try_for_each(&mut *visit)?;
         }
-        let mut executables: Vec<_> = self.executable.iter().map(Executable::of_flag).collect();
-        destinations::disambiguate(&mut inputs, &mut executables);
-        Ok((inputs, executables))
+        Ok(())
+    }
+
+    fn executables(&self) -> impl Iterator<Item = Input> {
+        self.executable.iter().map(Input::of_flag)
     }
 
     fn add_executable(
         &self,
         builder: &mut PlanBuilder,
         context: &Context,
-        executable: &Executable,
+        executable: &Input,
     ) -> Result<(), Failure> {
-        let host = &executable.0.source;
-        add(builder, context, &executable.0)?;
+        let host = &executable.source;
+        add(builder, context, executable)?;
         let Some(runfiles) = self.runfiles.iter().find(|flag| *flag.name == **host) else {
             return Ok(());
         };
-        let directory = [&*executable.0.path, b".runfiles/"].concat();
+        let directory = [&*executable.path, b".runfiles/"].concat();
         for line in param_file::read_sources(context, "--runfiles", &runfiles.file)? {
             let path = [&*directory, &*line.path].concat();
             let path = destinations::clean(&path);

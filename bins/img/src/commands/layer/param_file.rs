@@ -64,6 +64,24 @@ impl<'a> Lines<'a> {
         })
     }
 
+    /// Opens the file that `flag` names, which is going to be read more than once.
+    ///
+    /// # Errors
+    ///
+    /// Fails if there is no such file, or it can be read only once.
+    pub(super) fn open_to_read_again(
+        context: &Context,
+        flag: &'a str,
+        file: &'a Path,
+    ) -> Result<Self, Failure> {
+        let lines = Self::open(context, flag, file)?;
+        if !lines.reader.get_ref().metadata()?.is_file() {
+            let message = format!("{flag} {}: this is no regular file", file.display());
+            return Err(Failure::new(message).hint("write the list into a file first"));
+        }
+        Ok(lines)
+    }
+
     /// Reads the next line that is not empty.
     ///
     /// # Errors
