@@ -132,7 +132,9 @@ mod tests {
             input("srv", "bin/run"),
         ];
         let contested = Contested::find(|visit| {
-            inputs.iter().for_each(|input| visit(&input.path));
+            for input in &inputs {
+                visit(&input.path);
+            }
             Ok(())
         });
         let contested = contested.unwrap();
@@ -145,9 +147,9 @@ mod tests {
         let calls = std::cell::Cell::new(0);
         let contested = Contested::find(|visit| {
             calls.set(calls.get() + 1);
-            [&b"a"[..], b"b", b"a/b"]
-                .iter()
-                .for_each(|path| visit(path));
+            for path in [&b"a"[..], b"b", b"a/b"] {
+                visit(path);
+            }
             Ok(())
         });
         assert_eq!(contested.unwrap().settle(input("a", "x")), input("a", "x"));
