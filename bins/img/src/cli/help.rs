@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use clap::Command;
+use clap::builder::StyledStr;
 
-use crate::cli::Group;
+use crate::cli::{Group, Subcommand};
 use crate::commands;
 
 const GROUPS: &[(Group, &str)] = &[
@@ -36,11 +36,7 @@ pub(crate) fn overview() -> String {
             let _ = write!(text, "\n{heading}:\n");
         }
         for subcommand in members {
-            let about = subcommand
-                .command()
-                .get_about()
-                .cloned()
-                .unwrap_or_default();
+            let about = about(subcommand);
             let _ = writeln!(text, "  {:width$}  {about}", subcommand.name);
         }
     }
@@ -51,7 +47,31 @@ pub(crate) fn overview() -> String {
     text
 }
 
+/// The commands whose first word is `group`; `None` if there is none.
+pub(crate) fn of_group(group: &str) -> Option<String> {
+    let mut text = String::new();
+    for subcommand in commands::TABLE {
+        let first = subcommand.name.split_once(' ').map(|(first, _)| first);
+        if first == Some(group) {
+            let about = about(subcommand);
+            let _ = writeln!(text, "  img {}  {about}", subcommand.name);
+        }
+    }
+    (!text.is_empty()).then(|| format!("Usage: img {group} <command> [flags] …\n\n{text}"))
+}
+
 /// The help of one command.
-pub(crate) fn of_command(mut command: Command) -> String {
-    command.render_long_help().to_string()
+pub(crate) fn of_command(subcommand: &Subcommand) -> String {
+    let mut text = subcommand.command().render_long_help().to_string();
+    if subcommand.worker {
+        text.push_str(
+            "\nWith --persistent_worker it answers the requests of a Bazel build on standard input.\n",
+        );
+    }
+    text
+}
+
+fn about(subcommand: &Subcommand) -> StyledStr {
+    let command = subcommand.command();
+    command.get_about().cloned().unwrap_or_default()
 }

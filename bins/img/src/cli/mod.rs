@@ -13,7 +13,8 @@ pub(crate) mod value;
 use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;
 
-use clap::{ArgMatches, Args, Command};
+use clap::error::ErrorKind;
+use clap::{Arg, ArgAction, ArgMatches, Args, Command};
 
 use crate::commands;
 use crate::context::Context;
@@ -75,7 +76,7 @@ impl Subcommand {
     }
 
     /// A command with the grammar of the Go tool: flags end at the first other word.
-    /// `usage_code` is the exit code for an unknown flag or a bad value.
+    /// `usage_code` is the exit code for an unknown flag or a bad value; what is missing exits 1.
     pub(crate) const fn for_builds<T: Run>(
         name: &'static str,
         group: Group,
@@ -110,6 +111,7 @@ impl Subcommand {
         (self.augment)(Command::new(last_word))
             .bin_name(format!("img {}", self.name))
             .args_override_self(true)
+            .mut_args(say_that_it_repeats)
     }
 
     /// Reads the words and runs the command, in this process or for a worker's request.
@@ -125,14 +127,26 @@ impl Subcommand {
             context.report.set_verbose();
         }
         if words.help {
-            return context.report.print(help::of_command(command));
+            return context.report.print(help::of_command(self));
         }
         let matches = command
             .no_binary_name(true)
             .try_get_matches_from(words.arguments)
-            .map_err(|error| usage::failure(&error))
-            .map_err(|failure| self.usage_failure(failure))?;
+            .map_err(|error| self.parse_failure(&error))?;
         (self.run)(&matches, context)
+    }
+
+    fn parse_failure(&self, error: &clap::Error) -> Failure {
+        let failure = self.usage_failure(usage::failure(error));
+        let is_bad_value = matches!(
+            error.kind(),
+            ErrorKind::InvalidValue | ErrorKind::ValueValidation
+        );
+        // The Go tool looks for what is missing after it has parsed its flags.
+        match self.grammar {
+            Grammar::FlagsFirst if !is_bad_value => failure.with_code(1),
+            _ => failure,
+        }
     }
 
     fn usage_failure(&self, failure: Failure) -> Failure {
@@ -140,6 +154,18 @@ impl Subcommand {
             .with_code(self.usage_code)
             .hint_if_none(format!("see `img {} --help`", self.name))
     }
+}
+
+/// Marks a flag that may be given several times.
+fn say_that_it_repeats(argument: Arg) -> Arg {
+    let is_list = matches!(argument.get_action(), ArgAction::Append);
+    if argument.is_positional() || !is_list {
+        return argument;
+    }
+    let Some(help) = argument.get_help().map(ToString::to_string) else {
+        return argument;
+    };
+    argument.help(format!("{help} [repeatable]"))
 }
 
 fn run_parsed<T: Run>(matches: &ArgMatches, context: &Context) -> Result<(), Failure> {
@@ -182,6 +208,11 @@ fn dispatch(mut words: Vec<OsString>, context: &Context) -> Result<(), Failure> 
         }
         _ => {}
     }
+    if let [group, "help" | "--help" | "-help" | "-h"] = words_as_text(&words)[..]
+        && let Some(text) = help::of_group(group)
+    {
+        return context.report.print(text);
+    }
     let (subcommand, arguments) = find(&words)?;
     if subcommand.worker && arguments.iter().any(|word| worker::is_start_flag(word)) {
         return worker::run(subcommand, arguments, context);
@@ -200,8 +231,18 @@ fn help_about(words: &[OsString], context: &Context) -> Result<(), Failure> {
     if words.is_empty() {
         return context.report.print(help::overview());
     }
+    if let [group] = words_as_text(words)[..]
+        && let Some(text) = help::of_group(group)
+    {
+        return context.report.print(text);
+    }
     let (subcommand, _) = find(words)?;
-    context.report.print(help::of_command(subcommand.command()))
+    context.report.print(help::of_command(subcommand))
+}
+
+/// The words as far as they are text: names of commands are.
+fn words_as_text(words: &[OsString]) -> Vec<&str> {
+    words.iter().filter_map(|word| word.to_str()).collect()
 }
 
 /// Finds the subcommand that the first one or two words name, and the words after them.

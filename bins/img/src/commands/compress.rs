@@ -26,7 +26,12 @@ const ESTARGZ_ANNOTATIONS: [&str; 2] = [
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// gzip, zstd or none; by default what the input's first bytes say
-    #[arg(long, default_value = "", hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        default_value = "",
+        hide_default_value = true
+    )]
     source_format: String,
     /// gzip, zstd or none
     #[arg(long)]

@@ -27,7 +27,7 @@ pub(crate) struct Arguments {
     /// The descriptor of the manifest that this index says something about
     #[arg(long, value_name = "FILE")]
     subject_descriptor: Option<PathBuf>,
-    /// Not built yet: the descriptors of a SOCI index and of its image
+    /// Not yet: the descriptors of a SOCI index and of its image
     #[arg(long, value_name = "SOCI=MANIFEST")]
     soci_entry: Vec<NameAndFile>,
     /// Where the digest of the index goes

@@ -121,7 +121,7 @@ struct ManifestFlags {
     /// The descriptor of the manifest that this one says something about
     #[arg(long, value_name = "FILE")]
     subject_descriptor: Option<PathBuf>,
-    /// Not built yet: the descriptor of a SOCI index
+    /// Not yet: the descriptor of a SOCI index
     #[arg(long, value_name = "FILE")]
     soci_index_descriptor: Option<PathBuf>,
 }

@@ -16,13 +16,13 @@ use crate::report::{Explain as _, Failure};
 /// Lists layers, or the file system that they make, as an mtree text
 #[derive(Debug, clap::Args)]
 struct Flags {
-    /// A layer, plain or compressed [may be repeated; the order among all inputs counts]
+    /// A layer, plain or compressed; the order among all inputs counts
     #[arg(long, value_name = "FILE")]
     tar: Vec<PathBuf>,
-    /// A compact layer [not yet]
+    /// Not yet: a compact layer
     #[arg(long, value_name = "FILE")]
     cstream: Vec<PathBuf>,
-    /// An mtree text of a layer [may be repeated]
+    /// An mtree text of a layer
     #[arg(long, value_name = "FILE")]
     mtree: Vec<PathBuf>,
     /// Where the text goes; `-` is standard output

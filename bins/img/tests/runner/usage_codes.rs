@@ -63,6 +63,19 @@ fn unknown_flag_has_the_exit_code_of_the_go_tool() {
     }
 }
 
+/// The Go tool parses its flags first, and looks for what is missing later.
+#[test]
+fn what_is_missing_exits_1_whatever_an_unknown_flag_does() {
+    for (command, _) in CODES {
+        let output = Command::new(env!("CARGO_BIN_EXE_img"))
+            .args(command.split(' '))
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(1), "{command}");
+        assert!(output.stderr.starts_with(b"img: "), "{command}");
+    }
+}
+
 #[test]
 fn help_is_an_answer_everywhere() {
     let builds = CODES.map(|(command, _)| command);

@@ -33,7 +33,7 @@ pub(crate) struct Arguments {
     /// What is to be done: `push` or `load`
     #[arg(long, value_name = "COMMAND", value_parser = parse_command)]
     command: Command,
-    /// The manifest or index
+    /// The manifest or index that is pushed or loaded
     #[arg(long, value_name = "FILE")]
     root_path: PathBuf,
     /// What the root is: `manifest` or `index`
@@ -51,25 +51,26 @@ pub(crate) struct Arguments {
     /// Where layers come from: `eager`, `lazy`, and for a push `cas_registry` or `bes`
     #[arg(long, default_value = "eager")]
     strategy: String,
+    /// The tags of one manifest of the index
+    #[arg(long, value_name = "I=FILE")]
+    manifest_tag_file: Vec<IndexAndFile>,
     #[command(flatten)]
     push: PushFlags,
     #[command(flatten)]
     original: OriginalFlags,
     #[command(flatten)]
     layers: LayerFlags,
-    /// The tags of one manifest of the index
-    #[arg(long, value_name = "I=FILE")]
-    manifest_tag_file: Vec<IndexAndFile>,
     #[command(flatten)]
     referrers: ReferrerFlags,
     #[command(flatten)]
     sign: SignFlags,
     /// The file for the deploy manifest
-    #[arg(value_name = "OUT")]
+    #[arg(value_name = "OUT", help_heading = None::<&'static str>)]
     output: PathBuf,
 }
 
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "How a push uploads")]
 struct PushFlags {
     /// Which repositories blobs may be mounted from: `same_registry`, `cross_registry`, `disabled`
     #[arg(long, value_name = "STRATEGY")]
@@ -95,6 +96,7 @@ struct PushFlags {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Where the base came from")]
 struct OriginalFlags {
     /// A registry that the base was pulled from, best first
     #[arg(long = "original-registry", value_name = "REGISTRY")]
@@ -111,6 +113,7 @@ struct OriginalFlags {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Where layers are")]
 struct LayerFlags {
     /// A JSON file that says which repositories have which layer
     #[arg(long = "layer-sources-file", value_name = "FILE")]
@@ -127,8 +130,9 @@ struct LayerFlags {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Referrers, which are pushed after the image")]
 struct ReferrerFlags {
-    /// A manifest or index that refers to the image and is pushed after it
+    /// A manifest or index that refers to the image
     #[arg(long = "referrer-root-path", value_name = "I=FILE")]
     root_paths: Vec<IndexAndFile>,
     /// What a referrer's root is: `manifest` or `index`

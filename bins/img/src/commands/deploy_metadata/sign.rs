@@ -13,6 +13,7 @@ use crate::report::Failure;
 const SETTING_TYPE: &str = "application/vnd.rules-img.sign-config.v1+json";
 
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Signatures")]
 pub(super) struct SignFlags {
     /// The setting that the image is signed with
     #[arg(long, value_name = "FILE")]

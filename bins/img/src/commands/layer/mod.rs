@@ -51,10 +51,10 @@ pub(crate) struct Arguments {
     /// Add the entries of a tar, plain or compressed
     #[arg(long, value_name = "FILE", help_heading = INPUTS)]
     import_tar: Vec<PathBuf>,
-    /// Add an executable
+    /// Add an executable; `--runfiles` with the same FILE adds its runfiles
     #[arg(long, value_name = "PATH=FILE", help_heading = INPUTS)]
     executable: Vec<NameAndFile>,
-    /// Add the runfiles of an executable, as the lines of a file say
+    /// Add the runfiles of the executable whose file has this name, as the lines of a file say
     #[arg(long, value_name = "EXECUTABLE=FILE", help_heading = INPUTS)]
     runfiles: Vec<NameAndFile>,
     /// Add a symlink
