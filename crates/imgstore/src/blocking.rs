@@ -78,10 +78,13 @@ pub fn copy(
 }
 
 /// Reads a stream of chunks on this thread.
+///
+/// After an error every further read fails: a stream that failed ends, and that must not look like its good end.
 #[derive(Debug)]
 pub struct BlobReader<S = BlobStream> {
     stream: S,
     chunk: Bytes,
+    has_failed: bool,
 }
 
 impl<S: Stream<Item = Result<Bytes>> + Unpin> BlobReader<S> {
@@ -90,20 +93,47 @@ impl<S: Stream<Item = Result<Bytes>> + Unpin> BlobReader<S> {
         Self {
             stream,
             chunk: Bytes::new(),
+            has_failed: false,
         }
     }
 }
 
 impl<S: Stream<Item = Result<Bytes>> + Unpin> Read for BlobReader<S> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.has_failed {
+            return Err(io::Error::other("reading this blob has already failed"));
+        }
         while self.chunk.is_empty() {
             match block_on(self.stream.next()) {
                 None => return Ok(0),
-                Some(chunk) => self.chunk = chunk?,
+                Some(Ok(chunk)) => self.chunk = chunk,
+                Some(Err(error)) => {
+                    self.has_failed = true;
+                    return Err(error.into());
+                }
             }
         }
         let count = self.chunk.len().min(buffer.len());
         self.chunk.copy_to_slice(&mut buffer[..count]);
         Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use imgcore::MediaType;
+
+    use super::*;
+    use crate::MemoryStore;
+
+    #[test]
+    fn a_second_read_after_an_error_is_no_good_end() {
+        let store = MemoryStore::new();
+        let descriptor = Descriptor::of(MediaType::OCI_EMPTY, b"hello");
+        store.insert_unchecked(descriptor.digest, "hellp");
+        let mut reader = open(&store, &descriptor).unwrap();
+        assert!(io::copy(&mut reader, &mut io::sink()).is_err());
+        let error = reader.read(&mut [0; 8]).unwrap_err();
+        assert_eq!(error.to_string(), "reading this blob has already failed");
     }
 }

@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 
 use super::{Digest, Hasher};
-use crate::Error;
+use crate::{Error, ErrorKind};
 
 /// Counts and hashes what is read through it.
 #[derive(Debug)]
@@ -40,7 +40,8 @@ impl<R: Read> Read for HashingReader<R> {
 
 /// Reports the end of its input only after size and digest proved right, so nothing behind it can forget to check.
 ///
-/// It never reads more than one byte past the expected size.
+/// It never reads more than one byte past the expected size. After a failed check every further read fails as well: no
+/// second try ends like a good one.
 ///
 /// # Errors
 ///
@@ -49,20 +50,25 @@ impl<R: Read> Read for HashingReader<R> {
 #[derive(Debug)]
 pub struct VerifyingReader<R> {
     inner: R,
-    /// `None` once the end was verified.
-    hasher: Option<Hasher>,
+    state: State,
     expected: Digest,
     size: u64,
     seen: u64,
 }
 
+#[derive(Debug)]
+enum State {
+    Failed,
+    Reading(Hasher),
+    Verified,
+}
+
 impl<R: Read> VerifyingReader<R> {
     /// Wraps a reader that must give exactly `size` bytes of digest `expected`.
     pub fn new(inner: R, expected: Digest, size: u64) -> Self {
-        let hasher = Some(Hasher::new(expected.algorithm()));
         Self {
             inner,
-            hasher,
+            state: State::Reading(Hasher::new(expected.algorithm())),
             expected,
             size,
             seen: 0,
@@ -70,7 +76,7 @@ impl<R: Read> VerifyingReader<R> {
     }
 
     fn verify_end(&mut self) -> io::Result<()> {
-        let Some(hasher) = self.hasher.take() else {
+        let State::Reading(hasher) = std::mem::replace(&mut self.state, State::Failed) else {
             return Ok(());
         };
         if self.seen != self.size {
@@ -84,6 +90,7 @@ impl<R: Read> VerifyingReader<R> {
         if actual != self.expected {
             return Err(invalid(Error::digest_mismatch(self.expected, actual)));
         }
+        self.state = State::Verified;
         Ok(())
     }
 }
@@ -93,14 +100,16 @@ impl<R: Read> Read for VerifyingReader<R> {
         if buffer.is_empty() {
             return Ok(0);
         }
-        let Some(hasher) = &mut self.hasher else {
-            return Ok(0);
+        let hasher = match &mut self.state {
+            State::Reading(hasher) => hasher,
+            State::Verified => return Ok(0),
+            State::Failed => return Err(invalid(already_failed(&self.expected))),
         };
         let left = usize::try_from(self.size - self.seen).unwrap_or(usize::MAX);
         let room = buffer.len().min(left.saturating_add(1));
         let count = self.inner.read(&mut buffer[..room])?;
         if count > left {
-            self.hasher = None;
+            self.state = State::Failed;
             return Err(invalid(Error::size_mismatch(
                 self.expected,
                 self.size,
@@ -114,6 +123,11 @@ impl<R: Read> Read for VerifyingReader<R> {
         }
         Ok(count)
     }
+}
+
+fn already_failed(expected: &Digest) -> Error {
+    let text = format!("reading {expected} has already failed");
+    Error::new(ErrorKind::InvalidInput, text)
 }
 
 fn invalid(error: Error) -> io::Error {
@@ -148,5 +162,20 @@ mod tests {
                 io::ErrorKind::InvalidData
             );
         }
+    }
+
+    #[test]
+    fn a_second_read_after_a_failed_check_is_no_good_end() {
+        let digest = Digest::sha256_of(b"hello");
+        for bytes in [&b"hell"[..], b"hello!", b"hellp"] {
+            let mut reader = VerifyingReader::new(bytes, digest, 5);
+            assert!(io::copy(&mut reader, &mut io::sink()).is_err());
+            let error = reader.read(&mut [0; 8]).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+            assert!(error.to_string().ends_with("has already failed"), "{error}");
+        }
+        let mut reader = VerifyingReader::new(&b"hello"[..], digest, 5);
+        io::copy(&mut reader, &mut io::sink()).unwrap();
+        assert_eq!(reader.read(&mut [0; 8]).unwrap(), 0);
     }
 }
