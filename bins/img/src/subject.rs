@@ -258,5 +258,9 @@ fn is_layer(path: &Path) -> bool {
     let Ok(decoder) = imgtar::Decoder::new(file, imgtar::DecodeLimits::default()) else {
         return false;
     };
-    imgtar::Reader::new(decoder).next_entry().is_ok()
+    // A layer of another tool may have no entries and no end.
+    let mut limits = imgtar::Limits::default();
+    limits.missing_end = decoder.codec() != imgtar::Codec::None;
+    let mut reader = imgtar::Reader::with_limits(decoder, limits);
+    reader.next_entry().is_ok()
 }

@@ -95,8 +95,8 @@ impl PlanBuilder {
         options: &ImportOptions,
     ) -> Result<&mut Self, Error> {
         let mut limits = Limits::default();
-        // Some writers of layers leave the end out. A compressed stream has an end of its own.
-        limits.missing_end = decoder.codec() != Codec::None;
+        // Some writers of layers leave the end out, compressed or not.
+        limits.missing_end = true;
         let mut reader = Reader::with_limits(BufReader::with_capacity(64 << 10, decoder), limits);
         let spool = u32::try_from(self.sources.spools.len())
             .map_err(|_| Error::invalid("a layer can be made of 4294967295 archives at most"))?;

@@ -170,7 +170,11 @@ impl Image {
         }
         let file = fs_err::File::open(path).map_err(opening)?;
         let decoder = Decoder::new(io::BufReader::new(file), DecodeLimits::default());
-        let mut reader = imgtar::Reader::new(decoder.map_err(|error| at(error.into()))?);
+        // It may be a layer, and some writers leave their end out.
+        let mut tar_limits = imgtar::Limits::default();
+        tar_limits.missing_end = true;
+        let decoder = decoder.map_err(|error| at(error.into()))?;
+        let mut reader = imgtar::Reader::with_limits(decoder, tar_limits);
         while let Some(entry) = reader.next_entry().map_err(|error| at(error.into()))? {
             let name = entry.header().path.as_slice();
             let name = name.strip_prefix(b"./").unwrap_or(name);

@@ -408,6 +408,8 @@ fn an_image_is_told_from_a_layer() {
         (export().write_tar(Vec::new()).unwrap(), true),
         (old_archive(LAYER, b"{}"), true),
         (tar(&[("bin/tool", b"")]), false),
+        // A layer without its end.
+        (tar(&[("bin/tool", b"")])[..512].to_vec(), false),
         (tar(&[("etc/manifest.json", b"")]), false),
     ] {
         fs_err::write(&file, content).unwrap();

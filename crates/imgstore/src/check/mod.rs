@@ -24,8 +24,8 @@ use imgcore::check::{
 };
 use imgcore::document::{Config, Document, Manifest, Nesting, Raw};
 use imgcore::media_type::Compression;
-use imgcore::{Algorithm, Descriptor, DiffId, Digest, Hasher};
-use imgtar::{Codec, DecodeLimits, Decoder, Reader};
+use imgcore::{Algorithm, Descriptor, DiffId, Digest, Hasher, MediaType, Platform};
+use imgtar::{Codec, DecodeLimits, Decoder, Limits, Reader};
 
 use crate::blocking::{BlobReader, block_on};
 use crate::transfer::for_each_chunk;
@@ -125,7 +125,7 @@ struct Checker<'a, S: ?Sized> {
     /// Whether layers are read.
     layers: bool,
     report: Report,
-    seen: HashSet<Digest>,
+    seen: HashSet<Claim>,
     /// Layers that several images share are read once.
     measured: HashMap<(Digest, Option<Algorithm>), Option<Measured>>,
 }
@@ -140,7 +140,7 @@ impl<S: BlobSource + ?Sized> Checker<'_, S> {
             Some(way) => way.clone(),
             None => Nesting::new(descriptor.digest),
         };
-        if !self.seen.insert(descriptor.digest) {
+        if !self.seen.insert(Claim::of(descriptor)) {
             return;
         }
         if self.seen.len() > MAX_DOCUMENTS {
@@ -255,6 +255,26 @@ impl<S: BlobSource + ?Sized> Checker<'_, S> {
 
     fn fault(&mut self, place: &str, fault: Fault) {
         self.report.mismatches.push(Mismatch::new(place, fault));
+    }
+}
+
+/// What an entry says about a document. Two entries of one digest may differ in it, and then both are checked.
+#[derive(PartialEq, Eq, Hash)]
+struct Claim {
+    digest: Digest,
+    size: u64,
+    media_type: MediaType,
+    platform: Option<Platform>,
+}
+
+impl Claim {
+    fn of(descriptor: &Descriptor) -> Self {
+        Self {
+            digest: descriptor.digest,
+            size: descriptor.size,
+            media_type: descriptor.media_type.clone(),
+            platform: descriptor.platform.clone(),
+        }
     }
 }
 
@@ -378,7 +398,10 @@ impl<R: Read> Read for Counted<R> {
 }
 
 fn read_entries(content: impl Read) -> Result<()> {
-    let mut reader = Reader::new(content);
+    // Some writers of layers leave the zero blocks out, and a cut is found by the digests.
+    let mut limits = Limits::default();
+    limits.missing_end = true;
+    let mut reader = Reader::with_limits(content, limits);
     while reader.next_entry()?.is_some() {}
     Ok(())
 }

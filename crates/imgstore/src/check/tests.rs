@@ -82,7 +82,6 @@ fn everything_that_is_wrong_is_listed() {
     ]);
     store.insert_unchecked(Digest::sha256_of(&one), one[..512].to_vec());
     insta::assert_snapshot!(check_one(&store, &root).join("\n"), @r"
-    app: layer 0: cannot be read: the input ends at offset 512, without the zero blocks that end an archive
     app: layer 2: cannot be read: the input ends at offset 6, within a header
     app: layer 0: has 512 bytes instead of 1536
     app: layer 0: has the digest sha256:08df18913ff0482686a05498820d846bb9dcb3150c82430ef050c9f7e928cfda instead of sha256:8eb156a62b6f6fca729a80e750244fcc803e7df58cde82877e22c8a5014dd148
@@ -90,6 +89,41 @@ fn everything_that_is_wrong_is_listed() {
     app: layer 0: uncompressed content has the digest sha256:08df18913ff0482686a05498820d846bb9dcb3150c82430ef050c9f7e928cfda instead of sha256:8eb156a62b6f6fca729a80e750244fcc803e7df58cde82877e22c8a5014dd148
     app: layer 1: uncompressed content has the digest sha256:8c39abd6116e4013f3f879dbb499f3b5fab2b85d9947f8f78683cfe58784d050 instead of sha256:d3526577e6b8188ba3743b792a0a2af7b3765607efe73d800ab86c241da4d258
     ");
+}
+
+#[test]
+fn a_layer_without_the_blocks_that_end_an_archive_is_good() {
+    let content = tar("one")[..512].to_vec();
+    let packed = gzip(&content);
+    for (media_type, blob) in [
+        (MediaType::OCI_LAYER_TAR, &content),
+        (MediaType::OCI_LAYER_GZIP, &packed),
+    ] {
+        let (store, root) = image(&[(media_type, blob, &content)]);
+        assert_eq!(check_one(&store, &root), [""; 0]);
+    }
+}
+
+#[test]
+fn every_entry_of_one_manifest_is_checked_by_what_it_says() {
+    let content = tar("one");
+    let (store, image) = image(&[(MediaType::OCI_LAYER_TAR, &content, &content)]);
+    let said = |platform: &str| {
+        let mut entry = image.clone();
+        entry.platform = Some(platform.parse().unwrap());
+        entry
+    };
+    let mut short = said("linux/arm64");
+    short.size -= 1;
+    let entries = [said("linux/arm64"), said("linux/amd64"), short];
+    let entries = entries.each_ref().map(json).join(",");
+    let index = format!(r#"{{"schemaVersion":2,"manifests":[{entries}]}}"#);
+    let root = Descriptor::of(MediaType::OCI_INDEX, index.as_bytes());
+    store.insert(index);
+    let found = check_one(&store, &root).join("\n");
+    assert!(found.contains("entry 1: config: "), "{found}");
+    assert!(found.contains("entry 2: has "), "{found}");
+    assert!(!found.contains("entry 0: "), "{found}");
 }
 
 #[test]
