@@ -6,6 +6,17 @@ use std::path::Path;
 
 pub(crate) use imp::*;
 
+/// What became of the wish to mark a file as in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Claim {
+    /// It is marked until it is closed.
+    Made,
+    /// Somebody else has marked it.
+    Taken,
+    /// There are no locks here.
+    Unsupported,
+}
+
 #[cfg(unix)]
 mod imp {
     use std::os::unix::fs::PermissionsExt;
@@ -13,19 +24,19 @@ mod imp {
     use rustix::fs::{FlockOperation, flock};
     use rustix::io::Errno;
 
-    use super::{File, Path, io};
+    use super::{Claim, File, Path, io};
 
     /// Gives new files the mode that ordinary files get, which the umask then narrows.
     pub(crate) fn ordinary_mode(builder: &mut tempfile::Builder<'_, '_>) {
         builder.permissions(std::fs::Permissions::from_mode(0o666));
     }
 
-    /// Marks a file as in use until it is closed. Returns whether it was free.
-    pub(crate) fn try_claim(file: &File) -> io::Result<bool> {
+    /// Marks a file as in use until it is closed, unless somebody else has.
+    pub(crate) fn try_claim(file: &File) -> io::Result<Claim> {
         match flock(file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(true),
-            Err(Errno::WOULDBLOCK) => Ok(false),
-            Err(error) if is_unsupported(error) => Ok(false),
+            Ok(()) => Ok(Claim::Made),
+            Err(Errno::WOULDBLOCK) => Ok(Claim::Taken),
+            Err(error) if is_unsupported(error) => Ok(Claim::Unsupported),
             Err(error) => Err(error.into()),
         }
     }
@@ -83,13 +94,13 @@ mod imp {
     use std::path::PathBuf;
     use std::time::Duration;
 
-    use super::{File, Path, io};
+    use super::{Claim, File, Path, io};
 
     pub(crate) fn ordinary_mode(_builder: &mut tempfile::Builder<'_, '_>) {}
 
     /// Without locks nothing can be told to be left over.
-    pub(crate) fn try_claim(_file: &File) -> io::Result<bool> {
-        Ok(false)
+    pub(crate) fn try_claim(_file: &File) -> io::Result<Claim> {
+        Ok(Claim::Unsupported)
     }
 
     /// Removes its lock file when it is dropped.

@@ -9,7 +9,7 @@ use imgcore::json::Object;
 use imgcore::{
     Config, Descriptor, HistoryEntry, Index, LayerMetadata, Manifest, MediaType, Platform, Raw,
 };
-use imgstore::{LocalSourceExt as _, MAX_DOCUMENT, OciLayout};
+use imgstore::{DirectoryOptions, LocalSourceExt as _, MAX_DOCUMENT, OciLayout, OutsideLinks};
 
 use crate::context::Context;
 use crate::output::{Outputs, Pending};
@@ -191,9 +191,10 @@ fn layer_metadata(
     Ok(all)
 }
 
-/// Opens the layout that is to be taken apart.
+/// Opens the layout that is to be taken apart. A sandbox links its files to where they are.
 pub(super) fn open(context: &Context, path: &Path) -> Result<OciLayout, Failure> {
-    Ok(OciLayout::open(context.path(path))?)
+    let options = DirectoryOptions::default().with_outside_links(OutsideLinks::Follow);
+    Ok(OciLayout::open_with(context.path(path), options)?)
 }
 
 /// The images of a layout; those of the index in it, when its first entry is one.

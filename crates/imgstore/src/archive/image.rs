@@ -115,7 +115,7 @@ impl Image {
             return Self::open_sparse(path, options);
         }
         if found.is_dir() {
-            let layout = OciLayout::open(path)?.with_options(options);
+            let layout = OciLayout::open_with(path, options)?;
             return Ok(Self {
                 index: layout.index()?,
                 store: Store::Layout(layout),

@@ -59,14 +59,12 @@ impl FreshDirectory {
         file: &Path,
         placement: Placement,
     ) -> Result<()> {
-        let placed = place::place(
-            descriptor,
-            file,
-            &self.root,
-            &self.root.join(path),
-            placement,
-        );
-        placed.map(|_| ())
+        let target = place::Target {
+            path: &self.root.join(path),
+            staging: &self.root,
+            durability: Durability::Program,
+        };
+        place::place(descriptor, file, target, placement).map(|_| ())
     }
 
     pub(super) fn keep(mut self) {

@@ -223,6 +223,19 @@ impl DirectoryStore {
         Err(Error::new(ErrorKind::Denied, text).into())
     }
 
+    /// Makes the directory in which a blob's file belongs. Where links may not leave the store, nothing is written
+    /// through one either.
+    fn prepare(&self, target: &Path) -> io::Result<()> {
+        let Some(directory) = target.parent() else {
+            return Ok(());
+        };
+        if !directory.is_dir() {
+            fs_err::create_dir_all(directory)?;
+            stage::sync_name(directory, self.options.durability)?;
+        }
+        self.refuse_outside_link(directory)
+    }
+
     fn looking_for(&self, digest: &Digest, error: io::Error) -> Error {
         Error::from_io(format!("looking for {digest} in {}", self.place()), error)
     }

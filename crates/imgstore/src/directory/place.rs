@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use imgcore::Descriptor;
 use imgcore::digest::VerifyingReader;
 
-use super::stage::{create_claimed, move_into_place};
+use super::stage::{create_claimed, move_into_place, sync_name};
 use super::{DirectoryStore, Durability};
 use crate::transfer::transfer;
 use crate::{Error, Result, sys};
@@ -65,37 +65,56 @@ impl DirectoryStore {
             fs_err::remove_file(&target)
                 .map_err(|error| self.writing(&descriptor.digest, error))?;
         }
-        place(descriptor, file, self.root(), &target, placement)
+        self.prepare(&target)
+            .map_err(|error| self.writing(&descriptor.digest, error))?;
+        let target = Target {
+            path: &target,
+            staging: self.root(),
+            durability: self.options.durability,
+        };
+        place(descriptor, file, target, placement)
     }
 }
 
-/// Makes the file `target` with the content of `file`; unfinished copies lie in `staging`, on the same file system.
+/// Where a file is placed. The directory above it must be there.
+#[derive(Clone, Copy)]
+pub(crate) struct Target<'a> {
+    pub(crate) path: &'a Path,
+    /// Where unfinished copies lie, on the same file system.
+    pub(crate) staging: &'a Path,
+    pub(crate) durability: Durability,
+}
+
+/// Makes a file with the content of another one.
 pub(crate) fn place(
     descriptor: &Descriptor,
     file: &Path,
-    staging: &Path,
-    target: &Path,
+    target: Target<'_>,
     placement: Placement,
 ) -> Result<Placed> {
     let placed = || {
-        if let Some(parent) = target.parent() {
-            fs_err::create_dir_all(parent)?;
-        }
         match placement {
-            Placement::Copy => copy(descriptor, file, staging, target),
+            Placement::Copy => copy(descriptor, file, target),
             Placement::Link => {
                 verify(descriptor, file, io::sink())?;
                 // A link to a symbolic link would be a symbolic link.
                 let real = fs_err::canonicalize(file)?;
-                match fs_err::hard_link(&real, target) {
-                    Ok(()) => Ok(Placed::Linked),
+                match fs_err::hard_link(&real, target.path) {
+                    Ok(()) => {
+                        if target.durability == Durability::Machine {
+                            fs_err::File::open(&real)?.sync_all()?;
+                        }
+                        sync_name(target.path, target.durability)?;
+                        Ok(Placed::Linked)
+                    }
                     // Other file systems, too many links, a policy against links of foreign files.
-                    Err(_) => clone(descriptor, &real, staging, target),
+                    Err(_) => clone(descriptor, &real, target),
                 }
             }
             Placement::Symlink => {
                 verify(descriptor, file, io::sink())?;
-                symlink(file, target)?;
+                symlink(file, target.path)?;
+                sync_name(target.path, target.durability)?;
                 Ok(Placed::Symlinked)
             }
         }
@@ -106,25 +125,20 @@ pub(crate) fn place(
     })
 }
 
-fn clone(
-    descriptor: &Descriptor,
-    file: &Path,
-    staging: &Path,
-    target: &Path,
-) -> io::Result<Placed> {
+fn clone(descriptor: &Descriptor, file: &Path, target: Target<'_>) -> io::Result<Placed> {
     let source = fs_err::File::open(file)?;
-    let staged = create_claimed(staging)?;
+    let staged = create_claimed(target.staging)?;
     if sys::clone_file(source.file(), staged.as_file()).is_err() {
-        return copy(descriptor, file, staging, target);
+        return copy(descriptor, file, target);
     }
-    move_into_place(staged, target, Durability::Program)?;
+    move_into_place(staged, target.path, target.durability)?;
     Ok(Placed::Cloned)
 }
 
-fn copy(descriptor: &Descriptor, file: &Path, staging: &Path, target: &Path) -> io::Result<Placed> {
-    let mut staged = create_claimed(staging)?;
+fn copy(descriptor: &Descriptor, file: &Path, target: Target<'_>) -> io::Result<Placed> {
+    let mut staged = create_claimed(target.staging)?;
     verify(descriptor, file, &mut staged)?;
-    move_into_place(staged, target, Durability::Program)?;
+    move_into_place(staged, target.path, target.durability)?;
     Ok(Placed::Copied)
 }
 

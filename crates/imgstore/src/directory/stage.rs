@@ -8,7 +8,8 @@ use imgcore::digest::HashingWriter;
 use tempfile::NamedTempFile;
 
 use super::{DirectoryStore, Durability};
-use crate::{Error, Result, sys};
+use crate::sys::{self, Claim};
+use crate::{Error, Result};
 
 /// How the names of unfinished files start. They lie in the root of the store, where no blob lies.
 pub(crate) const LEFTOVER_PREFIX: &str = ".imgkit-unfinished-";
@@ -85,7 +86,9 @@ impl StagedFile {
     pub(super) fn persist(self, digest: &Digest) -> Result<()> {
         let target = self.store.blob_path(digest);
         let store = self.store;
-        move_into_place(self.file, &target, store.options.durability)
+        store
+            .prepare(&target)
+            .and_then(|()| move_into_place(self.file, &target, store.options.durability))
             .map_err(|error| store.writing(digest, error))
     }
 
@@ -111,41 +114,55 @@ pub(crate) fn create_claimed(directory: &Path) -> io::Result<NamedTempFile> {
     sys::ordinary_mode(&mut builder);
     loop {
         let file = builder.tempfile_in(directory)?;
-        sys::try_claim(file.as_file())?;
-        // A cleaner may have come between making and claiming; the claim is worth nothing on a file without a name.
-        if file.path().exists() {
+        // A cleaner may have come between making and claiming: it has the claim and will remove the file, or it has
+        // removed it already, and a claim is worth nothing on a file without a name.
+        if sys::try_claim(file.as_file())? != Claim::Taken && file.path().exists() {
             return Ok(file);
         }
     }
 }
 
 pub(super) fn remove_if_unused(path: &Path) -> io::Result<bool> {
+    // Its writer may finish or drop it at any moment.
+    let unless_gone = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => Ok(false),
+        _ => Err(error),
+    };
+    match fs_err::symlink_metadata(path) {
+        Ok(found) if found.is_file() => {}
+        // None of ours; and opening a named pipe would wait for ever.
+        Ok(_) => return Ok(false),
+        Err(error) => return unless_gone(error),
+    }
     let file = match fs_err::File::open(path) {
         Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        Err(error) => return Err(error),
+        Err(error) => return unless_gone(error),
     };
-    if !sys::try_claim(file.file())? {
+    if sys::try_claim(file.file())? != Claim::Made {
         return Ok(false);
     }
-    fs_err::remove_file(path)?;
-    Ok(true)
+    fs_err::remove_file(path)
+        .map(|()| true)
+        .or_else(unless_gone)
 }
 
-/// Renames a finished file, making the directory above it if need be.
+/// Renames a finished file to where the directory above is there.
 pub(crate) fn move_into_place(
     file: NamedTempFile,
     target: &Path,
     durability: Durability,
 ) -> io::Result<()> {
-    let directory = target.parent().unwrap_or(Path::new("."));
-    fs_err::create_dir_all(directory)?;
     if durability == Durability::Machine {
         file.as_file().sync_all()?;
     }
     file.persist(target).map_err(|error| error.error)?;
-    if durability == Durability::Machine {
-        sys::sync_directory(directory)?;
+    sync_name(target, durability)
+}
+
+/// Makes the name of a file survive what it must survive.
+pub(super) fn sync_name(target: &Path, durability: Durability) -> io::Result<()> {
+    match (durability, target.parent()) {
+        (Durability::Machine, Some(directory)) => sys::sync_directory(directory),
+        _ => Ok(()),
     }
-    Ok(())
 }

@@ -201,3 +201,57 @@ fn a_file_with_other_content_is_not_placed() {
         assert!(!store.blob_path(&descriptor.digest).exists());
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn nothing_is_written_through_a_link_that_leaves_the_store() {
+    let root = tempfile::tempdir().unwrap();
+    let elsewhere = root.path().join("elsewhere");
+    fs_err::create_dir(&elsewhere).unwrap();
+    fs_err::write(root.path().join("file"), b"hello").unwrap();
+    let store = DirectoryStore::create(root.path().join("store")).unwrap();
+    sys::symlink_file(Path::new("../elsewhere"), &store.root().join("sha256")).unwrap();
+
+    assert_eq!(
+        store.insert(b"hello").unwrap_err().kind(),
+        ErrorKind::Denied
+    );
+    let placed = store.place_file(
+        &describe(b"hello"),
+        &root.path().join("file"),
+        Placement::Copy,
+    );
+    assert_eq!(placed.unwrap_err().kind(), ErrorKind::Denied);
+    assert_eq!(names(&elsewhere), [""; 0]);
+    assert_eq!(names(store.root()), ["sha256"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn cleaning_takes_files_alone() {
+    let root = tempfile::tempdir().unwrap();
+    let store = DirectoryStore::create(root.path()).unwrap();
+    // Opening a named pipe would wait for a writer for ever.
+    let path = root.path().join(format!("{LEFTOVER_PREFIX}pipe"));
+    rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::RUSR).unwrap();
+    assert_eq!(store.remove_leftovers().unwrap(), 0);
+}
+
+#[test]
+fn writers_and_cleaners_at_once_lose_nothing() {
+    let root = tempfile::tempdir().unwrap();
+    let store = DirectoryStore::create(root.path()).unwrap();
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            for number in 0..2000_u32 {
+                let mut blob = store.stage().unwrap();
+                blob.write_all(&number.to_le_bytes()).unwrap();
+                blob.commit_as_hashed().unwrap();
+            }
+        });
+        while !writer.is_finished() {
+            store.remove_leftovers().unwrap();
+        }
+    });
+    assert_eq!(names(&root.path().join("sha256")).len(), 2000);
+}

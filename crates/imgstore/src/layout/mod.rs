@@ -83,13 +83,23 @@ impl OciLayout {
         Ok(layout)
     }
 
-    /// Opens a layout.
+    /// Opens a layout with default options.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::NotFound`] when it is not there, [`ErrorKind::Malformed`] when its marker does not name a version
     /// that this crate knows.
     pub fn open(root: impl Into<PathBuf>) -> Result<Self> {
+        Self::open_with(root, DirectoryOptions::default())
+    }
+
+    /// Opens a layout. The options decide already about its marker, which may be a symbolic link as well.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open), and [`ErrorKind::Denied`] for a marker that is a link to somewhere else, unless
+    /// [`OutsideLinks::Follow`](crate::OutsideLinks::Follow) is among the options.
+    pub fn open_with(root: impl Into<PathBuf>, options: DirectoryOptions) -> Result<Self> {
         let root = root.into();
         if root.is_dir() && !root.join(MARKER).exists() {
             let text = format!(
@@ -98,7 +108,7 @@ impl OciLayout {
             );
             return Err(Error::malformed(text));
         }
-        let layout = Self::at(root)?;
+        let layout = Self::at(root)?.with_options(options);
         layout.check_marker()?;
         Ok(layout)
     }

@@ -232,3 +232,31 @@ fn hostile_indexes_are_refused() {
         assert_eq!(error.kind(), kind, "{error}");
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn a_layout_of_links_is_read_when_links_are_followed() {
+    use crate::archive::{ArchiveLimits, Image};
+    use crate::{DirectoryOptions, LocalSourceExt as _, OutsideLinks};
+
+    let root = tempfile::tempdir().unwrap();
+    let real = layout(&root.path().join("real"));
+    real.add(&manifest(&real, "1"), Some("a")).unwrap();
+    // As a build's sandbox has its inputs: every file is a link to somewhere else.
+    let linked = root.path().join("linked");
+    let blob = real.index().unwrap().descriptors()[0].digest;
+    let blob = format!("blobs/sha256/{}", blob.hex());
+    for name in [MARKER, INDEX, &blob] {
+        let link = linked.join(name);
+        fs_err::create_dir_all(link.parent().unwrap()).unwrap();
+        sys::symlink_file(&real.root().join(name), &link).unwrap();
+    }
+    let error = OciLayout::open(&linked).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Denied);
+    let options = DirectoryOptions::default().with_outside_links(OutsideLinks::Follow);
+    let layout = OciLayout::open_with(&linked, options).unwrap();
+    let index = layout.index().unwrap();
+    let entry = &index.descriptors()[0];
+    assert_eq!(layout.read_all_blocking(entry, 1).unwrap(), b"1");
+    assert!(Image::open_with(&linked, options, &ArchiveLimits::default()).is_ok());
+}
