@@ -39,6 +39,10 @@ impl Pending {
                     Failure::new("output `-`: a worker has no standard output").hint("name a file")
                 );
             }
+            if !context.report.take_stdout() {
+                return Err(Failure::new("two outputs are standard output")
+                    .hint("give each output a name of its own"));
+            }
             return Ok(Self {
                 target: PathBuf::from("standard output"),
                 file: Destination::Stdout(io::stdout()),
@@ -137,6 +141,18 @@ fn temporary_beside(target: &Path) -> Result<NamedTempFile, Failure> {
         .explain(|| format!("cannot write {}", target.display()))
 }
 
+/// Where a new file will be, whatever way its path takes there.
+fn real_place(target: &Path) -> PathBuf {
+    let directory = match target.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    match (fs::canonicalize(directory), target.file_name()) {
+        (Ok(directory), Some(name)) => directory.join(name),
+        _ => target.to_owned(),
+    }
+}
+
 /// The reason alone: the temporary name would only confuse.
 fn reason(error: &io::Error) -> String {
     match error.kind() {
@@ -203,7 +219,7 @@ impl Outputs {
             .filter(|pending| pending.path().is_some());
         match files
             .map(|pending| &pending.target)
-            .find(|target| !seen.insert(*target))
+            .find(|target| !seen.insert(real_place(target)))
         {
             Some(twice) => Err(
                 Failure::new(format!("two outputs are called {}", twice.display()))

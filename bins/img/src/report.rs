@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub(crate) struct Report {
     verbose: AtomicBool,
     captured: Option<Mutex<String>>,
+    stdout_taken: AtomicBool,
 }
 
 impl Report {
@@ -19,6 +20,7 @@ impl Report {
         Self {
             verbose: AtomicBool::new(false),
             captured: None,
+            stdout_taken: AtomicBool::new(false),
         }
     }
 
@@ -27,6 +29,7 @@ impl Report {
         Self {
             verbose: AtomicBool::new(false),
             captured: Some(Mutex::default()),
+            stdout_taken: AtomicBool::new(false),
         }
     }
 
@@ -41,6 +44,11 @@ impl Report {
     /// Whether standard output may be used: in a worker it belongs to the protocol.
     pub(crate) fn owns_stdout(&self) -> bool {
         self.captured.is_none()
+    }
+
+    /// Takes standard output for an output of the command; returns whether it was free.
+    pub(crate) fn take_stdout(&self) -> bool {
+        !self.stdout_taken.swap(true, Ordering::Relaxed)
     }
 
     /// Turns notes on.

@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::builder::{
     OsStringValueParser, TryMapValueParser, TypedValueParser as _, ValueParserFactory,
@@ -132,10 +133,7 @@ impl FromWord for IndexesAndText {
 
 impl FromWord for Integer {
     fn from_word(word: &OsStr) -> Result<Self, String> {
-        let text = word.to_str().ok_or("not UTF-8")?;
-        parse_integer(text)
-            .map(Self)
-            .ok_or_else(|| "not an integer".to_owned())
+        word.to_str().ok_or("not UTF-8")?.parse()
     }
 }
 
@@ -179,6 +177,16 @@ fn parse_integer(text: &str) -> Option<i64> {
     }
     let value = i128::from_str_radix(&digits.replace('_', ""), radix).ok()?;
     i64::try_from(if negative { -value } else { value }).ok()
+}
+
+impl FromStr for Integer {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        parse_integer(text)
+            .map(Self)
+            .ok_or_else(|| "not an integer".to_owned())
+    }
 }
 
 /// Clap's parser of a [`FromWord`] type.

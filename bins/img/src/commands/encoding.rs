@@ -9,6 +9,7 @@ use imglayer::encode::{EncodeOptions, GzipMembers, Level};
 use imgtar::Codec;
 
 use crate::cli::later;
+use crate::cli::value::Integer;
 use crate::report::{Explain as _, Failure};
 
 /// The heading of these flags in the help.
@@ -45,8 +46,7 @@ impl EncodingFlags {
     /// Fails if a level is not one of the codec's, and for eStargz.
     pub(crate) fn options(&self, codec: Codec) -> Result<EncodeOptions, Failure> {
         later::refuse(self.estargz, "--estargz", "eStargz layers are")?;
-        let level =
-            Level::from_peer(codec, &self.compression_level).explain(|| "--compression-level")?;
+        let level = level(codec, &self.compression_level).explain(|| "--compression-level")?;
         let mut options = EncodeOptions::new(codec, level);
         options.gzip_members = match self.gzip_members {
             Members::Multi => GzipMembers::Multi,
@@ -56,6 +56,16 @@ impl EncodingFlags {
             options.threads = jobs;
         }
         Ok(options)
+    }
+}
+
+/// Reads a level by its name, or a number in any form that the Go tool takes.
+fn level(codec: Codec, text: &str) -> Result<Level, imglayer::Error> {
+    match text.parse() {
+        // What is below 0 means the codec's own level there.
+        Ok(Integer(..0)) => Ok(Level::Default),
+        Ok(Integer(number)) => Level::from_peer(codec, &number.to_string()),
+        Err(_) => Level::from_peer(codec, text),
     }
 }
 
@@ -125,6 +135,21 @@ mod tests {
         check("8", Some(8));
         check("many", Some(1));
         check("", Some(1));
+    }
+
+    #[test]
+    fn level_is_a_name_or_any_integer_of_the_go_tool() {
+        let check = |text: &str, expected: Option<Level>| {
+            assert_eq!(level(Codec::Gzip, text).ok(), expected, "{text}");
+        };
+        check("best", Some(Level::Best));
+        check("1", Some(Level::Fast));
+        check("0x9", Some(Level::Best));
+        check("-1", Some(Level::Default));
+        check("-7", Some(Level::Default));
+        check("10", None);
+        check("0x", None);
+        check("quick", None);
     }
 
     #[test]

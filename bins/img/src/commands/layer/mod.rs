@@ -170,6 +170,7 @@ impl Arguments {
         for executable in self.executables() {
             self.add_executable(&mut builder, context, &contested.settle(executable))?;
         }
+        self.warn_of_unused_runfiles(context);
         self.add_links_and_empty_files(&mut builder, context)?;
         for flag in &self.file_metadata {
             let path = LayerPath::parse(&flag.key).explain(|| "--file-metadata")?;
@@ -252,6 +253,18 @@ impl Arguments {
             )?;
         }
         Ok(())
+    }
+
+    /// Says which runfiles belong to no executable: most likely one path is written in two ways.
+    fn warn_of_unused_runfiles(&self, context: &Context) {
+        for flag in &self.runfiles {
+            if !self.executable.iter().any(|it| *it.file == *flag.name) {
+                let name = flag.name.display();
+                context.report.warn(format_args!(
+                    "--runfiles {name}: ignored, there is no --executable PATH={name}"
+                ));
+            }
+        }
     }
 
     fn add_links_and_empty_files(

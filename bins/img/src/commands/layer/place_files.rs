@@ -39,7 +39,7 @@ struct Header {
 /// Fails if the file cannot be read, a line is malformed, or a place would be outside of the
 /// layer.
 pub(super) fn read(context: &Context, file: &Path) -> Result<Vec<Input>, Failure> {
-    let mut lines = Lines::open(context, "--place-files", file)?;
+    let mut lines = Lines::open_to_read_again(context, "--place-files", file)?;
     let Some(header) = lines.next()? else {
         return Ok(Vec::new());
     };
