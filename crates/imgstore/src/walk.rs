@@ -10,6 +10,8 @@ use crate::{BlobSource, BlobSourceExt, Error, ErrorKind, MAX_DOCUMENT, Result};
 
 /// More images than any index has that was not made to hurt.
 const MAX_IMAGES: usize = 10_000;
+/// More bytes than all documents of an index have that was not made to hurt: they are kept in memory.
+const MAX_BYTES: u64 = 8 * MAX_DOCUMENT;
 
 /// Everything that a root document leads to.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +34,7 @@ impl Contents {
         let mut seen = HashSet::new();
         let start = roots.iter().rev().map(|root| (root.clone(), None));
         let mut waiting: Vec<(Descriptor, Option<Nesting>)> = start.collect();
+        let mut bytes = 0_u64;
         while let Some((descriptor, nesting)) = waiting.pop() {
             if let Some(nesting) = &nesting
                 && descriptor.media_type.is_index()
@@ -44,6 +47,11 @@ impl Contents {
             }
             if seen.len() > MAX_IMAGES {
                 let text = format!("an index leads to more than {MAX_IMAGES} documents");
+                return Err(Error::too_large(text));
+            }
+            bytes = bytes.saturating_add(descriptor.size);
+            if bytes > MAX_BYTES {
+                let text = format!("an index leads to documents of more than {MAX_BYTES} bytes");
                 return Err(Error::too_large(text));
             }
             match document(source, &descriptor).await? {
@@ -238,6 +246,23 @@ mod tests {
         for _ in 0..=Nesting::MAX_DEPTH {
             root = index(&store, &[root]);
         }
+        let error = block_on(Contents::read(&store, &[root])).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TooLarge);
+    }
+
+    #[test]
+    fn more_documents_than_fit_into_memory_are_refused() {
+        let store = MemoryStore::new();
+        let only = image(&store, "amd64");
+        let padded = |number: u64| {
+            let mut bytes = store.get(&only.digest).unwrap().to_vec();
+            bytes.resize((MAX_DOCUMENT - number).try_into().unwrap(), b' ');
+            let descriptor = Descriptor::of(MediaType::OCI_MANIFEST, &bytes);
+            store.insert(bytes);
+            descriptor
+        };
+        let many: Vec<_> = (0..9).map(padded).collect();
+        let root = index(&store, &many);
         let error = block_on(Contents::read(&store, &[root])).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TooLarge);
     }

@@ -57,6 +57,7 @@ pub struct VerifyingReader<R> {
 }
 
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "it is moved once a blob")]
 enum State {
     Failed,
     Reading(Hasher),

@@ -1,6 +1,7 @@
 //! Images in files: a layout directory, or an archive of any generation.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use bytes::Bytes;
 use imgcore::digest::HashingReader;
 use imgcore::document::{Config, Raw};
 use imgcore::json::{self, Fields, Object, Strictness, Value};
-use imgcore::{Descriptor, DiffId, Digest, Hasher, MediaType};
+use imgcore::{Algorithm, Descriptor, DiffId, Digest, Hasher, MediaType};
 use imgtar::{Codec, DecodeLimits, Decoder};
 
 use super::index::{ArchiveFile, ArchiveIndex, Span};
@@ -27,8 +28,10 @@ const MAX_RATIO: u32 = 1_032;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ArchiveLimits {
-    /// Entries of the archive. Default: 100,000.
+    /// Headers of the archive, those that extend others among them. Default: 100,000.
     pub entries: u64,
+    /// Bytes of all names and link targets of the archive, which are kept in memory. Default: 64 MiB.
+    pub names: usize,
     /// Images of a Docker archive. Default: 1,000.
     pub images: usize,
     /// Layers of one image. Default: 1,000.
@@ -43,6 +46,7 @@ impl Default for ArchiveLimits {
     fn default() -> Self {
         Self {
             entries: 100_000,
+            names: 64 << 20,
             images: 1_000,
             layers: 1_000,
             decompressed: 64 << 30,
@@ -261,16 +265,25 @@ impl ArchiveStore {
             return Err(Error::malformed(text));
         };
         let mut entries = Vec::new();
+        // Images share layers, and each is read once.
+        let mut layers = HashMap::new();
         for image in parse_manifest(&manifest, limits)? {
-            entries.extend(self.make_manifest(&image)?);
+            entries.extend(self.make_manifest(&image, &mut layers)?);
         }
         LayoutIndex::parse(&layout_index(&entries))
     }
 
     /// Makes the manifest of an image that has none, and returns one index entry a tag.
-    fn make_manifest(&mut self, image: &OldImage) -> Result<Vec<Descriptor>> {
+    fn make_manifest(
+        &mut self,
+        image: &OldImage,
+        layers: &mut HashMap<(Span, Algorithm), OldLayer>,
+    ) -> Result<Vec<Descriptor>> {
+        let place = self.index.find(&image.config)?;
         let bytes = self.index.document(&image.config, MAX_DOCUMENT)?;
-        let bytes = bytes.ok_or_else(|| missing(&image.config))?;
+        let (Some(place), Some(bytes)) = (place, bytes) else {
+            return Err(missing(&image.config));
+        };
         let config =
             Raw::<Config>::parse(&bytes).map_err(|error| Error::from(error).at(&image.config))?;
         if config.diff_ids().len() != image.layers.len() {
@@ -282,27 +295,45 @@ impl ArchiveStore {
             );
             return Err(Error::malformed(text));
         }
-        let mut layers = Vec::new();
+        let mut listed = Vec::new();
         for (name, diff_id) in image.layers.iter().zip(config.diff_ids()) {
-            layers.push(self.add_layer(name, diff_id)?);
+            let span = self.index.find(name)?.ok_or_else(|| missing(name))?;
+            let layer = match layers.entry((span, diff_id.algorithm())) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => new.insert(self.index.read_layer(name, span, diff_id)?),
+            };
+            if layer.diff_id != *diff_id {
+                let found = layer.diff_id;
+                let text = format!("{name} has the diff_id {found} and its config lists {diff_id}");
+                return Err(Error::malformed(text));
+            }
+            self.spans.insert(layer.descriptor.digest, span);
+            listed.push(layer.descriptor.clone());
         }
         let described = Descriptor::of(MediaType::OCI_CONFIG, &bytes);
-        self.made.insert(described.digest, bytes.into());
-        let manifest = manifest_json(&described, &layers);
+        self.spans.insert(described.digest, place);
+        let manifest = manifest_json(&described, &listed);
         let descriptor = Descriptor::of(MediaType::OCI_MANIFEST, &manifest);
         self.made.insert(descriptor.digest, manifest.into());
         Ok(with_tags(descriptor, &image.tags))
     }
+}
 
-    /// Reads a layer once to learn its digest and to check it against the config.
-    fn add_layer(&mut self, name: &str, diff_id: &DiffId) -> Result<Descriptor> {
-        let span = self.index.find(name)?.ok_or_else(|| missing(name))?;
+/// A layer of an archive without manifests.
+struct OldLayer {
+    descriptor: Descriptor,
+    diff_id: DiffId,
+}
+
+impl ArchiveIndex {
+    /// Reads a layer to learn its digests.
+    fn read_layer(&self, name: &str, span: Span, expected: &DiffId) -> Result<OldLayer> {
         let reading = |error| Error::from_io(format!("reading {name}"), error);
-        let raw = self.index.open(span, 0).map_err(reading)?;
+        let raw = self.open(span, 0).map_err(reading)?;
         let mut hashing = HashingReader::new(raw);
         let mut decoder = Decoder::new(&mut hashing, DecodeLimits::default())?;
         let codec = decoder.codec();
-        let mut hasher = Hasher::new(diff_id.algorithm());
+        let mut hasher = Hasher::new(expected.algorithm());
         let hash = |chunk: &[u8]| {
             hasher.update(chunk);
             Ok(())
@@ -310,19 +341,16 @@ impl ArchiveStore {
         for_each_chunk(&mut decoder, hash).map_err(reading)?;
         // Padding behind the last member belongs to the blob as well.
         for_each_chunk(&mut hashing, |_| Ok(())).map_err(reading)?;
-        let found = DiffId::from_hasher(hasher);
-        if found != *diff_id {
-            let text = format!("{name} has the diff_id {found} and its config lists {diff_id}");
-            return Err(Error::malformed(text));
-        }
         let (digest, size, _) = hashing.finish();
-        self.spans.insert(digest, span);
         let media_type = match codec {
             Codec::Gzip => MediaType::OCI_LAYER_GZIP,
             Codec::Zstd => MediaType::OCI_LAYER_ZSTD,
             Codec::None => MediaType::OCI_LAYER_TAR,
         };
-        Ok(Descriptor::new(media_type, digest, size))
+        Ok(OldLayer {
+            descriptor: Descriptor::new(media_type, digest, size),
+            diff_id: DiffId::from_hasher(hasher),
+        })
     }
 }
 

@@ -52,8 +52,14 @@ impl ArchiveIndex {
         let input = io::BufReader::with_capacity(256 * 1024, file.open().map_err(reading)?);
         let mut reader = Reader::with_limits(input, tar_limits);
         let mut entries = BTreeMap::new();
+        let mut names = 0;
         while let Some(entry) = reader.next_entry()? {
             let header = entry.header();
+            names += header.path.len() + header.link.len();
+            if names > limits.names {
+                let text = format!("its names have more than {} bytes", limits.names);
+                return Err(Error::too_large(text));
+            }
             let name = clean(&header.path)?;
             let found = match header.kind {
                 EntryKind::Directory => Entry::Directory,

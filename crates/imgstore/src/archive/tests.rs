@@ -562,6 +562,11 @@ fn limits_hold() {
         ..ArchiveLimits::default()
     };
     assert_eq!(open(&entries), ErrorKind::TooLarge);
+    let names = ArchiveLimits {
+        names: 1,
+        ..ArchiveLimits::default()
+    };
+    assert_eq!(open(&names), ErrorKind::TooLarge);
     let decompressed = ArchiveLimits {
         decompressed: 1000,
         ..ArchiveLimits::default()
