@@ -1,6 +1,6 @@
 //! Layers applied on top of each other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use imgtar::{EntryKind, Header};
 
@@ -12,6 +12,12 @@ const OPAQUE: &[u8] = b".wh..wh..opq";
 
 /// How many symbolic links a path may lead through, as Linux has it.
 const MAX_LINKS: usize = 40;
+/// How long a path may be, in bytes, as Linux has it.
+const MAX_PATH: usize = 4096;
+/// How many components a path may have. Every one may be a directory that no layer mentions, and takes memory.
+const MAX_DEPTH: usize = 256;
+/// How many components are looked at to find one directory, those of links included.
+const MAX_STEPS: usize = 4096;
 
 /// The files of an image, from the lowest layer to the last one applied.
 ///
@@ -35,6 +41,18 @@ pub struct FileSystem {
     /// The files that names refer to. A file that lost its last name stays here, unseen.
     files: Vec<Entry>,
     layers: usize,
+    /// What the layer that is applied has hidden already, and whether that was below the key alone. It is looked at
+    /// once: whoever repeats a whiteout must not make the work grow with the square of the layer.
+    hidden: HashSet<(Key, Below)>,
+}
+
+/// What a whiteout hides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Below {
+    /// A name and everything below it.
+    AndItself,
+    /// Everything below a directory.
+    Only,
 }
 
 /// A path whose `/` became NUL, which no name contains: so a directory sorts right before its children.
@@ -52,10 +70,11 @@ impl FileSystem {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Malformed`] when an entry's path leaves the root or leads through a loop of symbolic
-    /// links, or a hard link names nothing.
+    /// [`ErrorKind::Malformed`] when an entry's path leaves the root, leads through a loop of symbolic links, or has more
+    /// than 4096 bytes or 256 components; or when a hard link names nothing.
     pub fn apply(&mut self, layer: Vec<Entry>) -> Result<(), Error> {
         self.layers += 1;
+        self.hidden.clear();
         for entry in layer {
             self.apply_entry(entry, self.layers)?;
         }
@@ -81,6 +100,7 @@ impl FileSystem {
         if path.split(|&byte| byte == b'/').any(|part| part == b"..") {
             return Err(malformed(&entry.header.path, "leaves the root"));
         }
+        check_length(&path, &entry.header.path)?;
         let (parent, base) = match path.iter().rposition(|&byte| byte == b'/') {
             Some(slash) => (&path[..slash], &path[slash + 1..]),
             None => (&[][..], &path[..]),
@@ -91,9 +111,9 @@ impl FileSystem {
         }
         let parent = self.resolve(parent, &entry.header.path)?;
         if base == OPAQUE {
-            self.hide_below(&parent, layer);
+            self.hide(parent, Below::Only, layer);
         } else if let Some(hidden) = base.strip_prefix(WHITEOUT) {
-            self.hide(&child(&parent, hidden), layer);
+            self.hide(child(&parent, hidden), Below::AndItself, layer);
         } else {
             self.make_parents(&parent, layer);
             let key = child(&parent, base);
@@ -106,8 +126,12 @@ impl FileSystem {
     fn resolve(&self, path: &[u8], shown: &[u8]) -> Result<Key, Error> {
         let mut pending: Vec<Vec<u8>> = split(path).rev().collect();
         let mut key = Key::new();
-        let mut links = 0;
+        let (mut links, mut steps) = (0, 0);
         while let Some(part) = pending.pop() {
+            steps += 1;
+            if steps > MAX_STEPS {
+                return Err(malformed(shown, "leads through too many directories"));
+            }
             if part == b".." {
                 key.truncate(key.iter().rposition(|&byte| byte == 0).unwrap_or(0));
                 continue;
@@ -123,6 +147,7 @@ impl FileSystem {
                     if links > MAX_LINKS {
                         return Err(malformed(shown, "leads through a loop of symbolic links"));
                     }
+                    check_length(&header.link, shown)?;
                     if header.link.first() == Some(&b'/') {
                         key.clear();
                     }
@@ -131,6 +156,7 @@ impl FileSystem {
                 _ => key = next,
             }
         }
+        check_length(&key, shown)?;
         Ok(key)
     }
 
@@ -203,16 +229,16 @@ impl FileSystem {
         }
     }
 
-    /// Hides a name and everything below it, as far as lower layers gave it.
-    fn hide(&mut self, key: &Key, layer: usize) {
-        let mut keys = self.keys_below(key);
-        keys.insert(0, key.clone());
-        self.hide_all(&keys, layer);
-    }
-
-    fn hide_below(&mut self, key: &Key, layer: usize) {
-        let keys = self.keys_below(key);
-        self.hide_all(&keys, layer);
+    /// Hides what is below a name, and the name itself if that is asked for, as far as lower layers gave it.
+    fn hide(&mut self, key: Key, below: Below, layer: usize) {
+        let mut keys = match below {
+            Below::AndItself => vec![key.clone()],
+            Below::Only => Vec::new(),
+        };
+        if self.hidden.insert((key.clone(), below)) {
+            keys.extend(self.keys_below(&key));
+            self.hide_all(&keys, layer);
+        }
     }
 
     /// Hides what lower layers gave, of sorted keys; a directory stays for what a new name needs of it.
@@ -244,6 +270,22 @@ impl FileSystem {
             .cloned()
             .collect()
     }
+}
+
+/// Refuses paths, and keys made of them, that no Linux takes and that would fill the memory with directories.
+fn check_length(path: &[u8], shown: &[u8]) -> Result<(), Error> {
+    if path.len() > MAX_PATH {
+        let start = &shown[..shown.len().min(64)];
+        let text = format!("leads to a path of more than {MAX_PATH} bytes");
+        return Err(malformed(start, &text));
+    }
+    let components = path.split(|byte| matches!(byte, b'/' | 0)).count();
+    if components > MAX_DEPTH {
+        let start = &shown[..shown.len().min(64)];
+        let text = format!("leads to a path of more than {MAX_DEPTH} components");
+        return Err(malformed(start, &text));
+    }
+    Ok(())
 }
 
 fn split(path: &[u8]) -> impl DoubleEndedIterator<Item = Vec<u8>> {
@@ -392,5 +434,49 @@ mod tests {
             "entry `a/b` leads through a loop of symbolic links",
         );
         check(&["a = b"], "entry `a` is a hard link to nothing");
+        check(
+            &["n/".repeat(257).as_str()],
+            &format!(
+                "entry `{}` leads to a path of more than 256 components",
+                "n/".repeat(32)
+            ),
+        );
+        check(
+            &["n".repeat(4097).as_str()],
+            &format!(
+                "entry `{}` leads to a path of more than 4096 bytes",
+                "n".repeat(64)
+            ),
+        );
+        let deep = format!("a -> {}", "n/".repeat(200));
+        check(
+            &[&deep, &format!("a/{}x", "m/".repeat(57))],
+            &format!(
+                "entry `a/{}` leads to a path of more than 256 components",
+                "m/".repeat(31)
+            ),
+        );
+        let winding = format!("a -> {}", "x/../".repeat(100));
+        check(
+            &[&winding, "b -> a/a/a/a", "c -> b/b/b/b/b/b", "c/x"],
+            "entry `c/x` leads through too many directories",
+        );
+    }
+
+    #[test]
+    fn repeated_whiteouts_do_not_look_again() {
+        const MANY: usize = 20_000;
+        let mut files = FileSystem::default();
+        files.apply(vec![entry("d/lower")]).unwrap();
+        let names = (0..MANY).map(|number| entry(&format!("d/{number}")));
+        let opaque = (0..MANY).map(|_| entry("d/.wh..wh..opq"));
+        let whiteouts = (0..MANY).map(|_| entry(".wh.d"));
+        files
+            .apply(names.chain(opaque).chain(whiteouts).collect())
+            .unwrap();
+        assert_eq!(files.entries().count(), MANY + 1);
+        // What a layer has hidden is no matter for the next one.
+        files.apply(vec![entry("d/.wh..wh..opq")]).unwrap();
+        assert_eq!(files.entries().count(), 1);
     }
 }

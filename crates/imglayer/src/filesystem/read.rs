@@ -5,7 +5,7 @@ use std::io::{self, Read};
 
 use imgcore::Digest;
 use imgcore::digest::HashingReader;
-use imgtar::{DecodeLimits, Decoder, EntryKind, Limits, Reader};
+use imgtar::{DecodeLimits, Decoder, EntryKind, Header, Limits, Reader};
 
 use super::Entry;
 use crate::{Error, ErrorKind};
@@ -25,7 +25,7 @@ pub enum Contents {
 /// A hard link comes with the size and the content of the file that it names, and every name of a file
 /// with the number of all its names.
 ///
-/// Memory grows with the number of entries, not with their contents.
+/// Memory grows with the number of entries, not with their contents; headers that take more than 1 GiB are refused.
 ///
 /// # Examples
 ///
@@ -45,6 +45,17 @@ pub enum Contents {
 /// [`ErrorKind::Malformed`] when the archive breaks its format or a hard link names nothing before it;
 /// [`ErrorKind::Unsupported`] for a codec or a kind of entry that this crate does not take; [`ErrorKind::Io`] from the input.
 pub fn entries_of(input: impl Read, contents: Contents) -> Result<Vec<Entry>, Error> {
+    entries_within(MAX_MEMORY, input, contents)
+}
+
+/// More than the headers of any layer take that was not made to hurt: some three million files.
+const MAX_MEMORY: usize = 1 << 30;
+
+fn entries_within(
+    max_memory: usize,
+    input: impl Read,
+    contents: Contents,
+) -> Result<Vec<Entry>, Error> {
     let decoder = Decoder::new(input, DecodeLimits::default()).map_err(of_tar)?;
     // Layers of tools that leave the two zero blocks out are common.
     let mut limits = Limits::default();
@@ -52,8 +63,14 @@ pub fn entries_of(input: impl Read, contents: Contents) -> Result<Vec<Entry>, Er
     let mut reader = Reader::with_limits(decoder, limits);
     let mut entries: Vec<Entry> = Vec::new();
     let mut files = HashMap::new();
+    let mut memory = 0;
     while let Some(mut tar_entry) = reader.next_entry().map_err(of_tar)? {
         let mut entry = Entry::new(tar_entry.header().clone());
+        memory += size_in_memory(&entry.header);
+        if memory > max_memory {
+            let text = format!("the layer's headers take more than {max_memory} bytes");
+            return Err(Error::new(ErrorKind::Unsupported, text));
+        }
         match entry.header.kind {
             EntryKind::File => {
                 if contents == Contents::Hash {
@@ -68,6 +85,12 @@ pub fn entries_of(input: impl Read, contents: Contents) -> Result<Vec<Entry>, Er
     }
     share_counts(&mut entries, &files);
     Ok(entries)
+}
+
+fn size_in_memory(header: &Header) -> usize {
+    let records = header.pax.iter();
+    let records: usize = records.map(|(key, value)| key.len() + value.len()).sum();
+    size_of::<Entry>() + header.path.len() + header.link.len() + records
 }
 
 fn hash(content: &mut impl Read) -> Result<Digest, Error> {
@@ -127,4 +150,28 @@ fn of_tar(error: imgtar::Error) -> Error {
         _ => ErrorKind::Malformed,
     };
     Error::new(kind, "the layer cannot be read").with_source(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_that_fill_the_memory_are_refused() {
+        let mut layer = Vec::new();
+        for number in 0..8 {
+            let mut header = Header::file(format!("f{number}"), 0);
+            header.pax.insert("comment".into(), vec![b'x'; 10_000]);
+            header.encode(&mut layer).unwrap();
+        }
+        layer.extend(imgtar::END_OF_ARCHIVE);
+        let read = |max| entries_within(max, &layer[..], Contents::Skip);
+        assert_eq!(read(100_000).unwrap().len(), 8);
+        let error = read(79_999).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert_eq!(
+            error.to_string(),
+            "the layer's headers take more than 79999 bytes"
+        );
+    }
 }

@@ -52,6 +52,11 @@ pub fn parse(text: &[u8]) -> Result<Vec<Entry>, Error> {
 
 type Words = BTreeMap<Vec<u8>, Vec<u8>>;
 
+/// How many bytes `/set` may say: every line after it says them again.
+const MAX_DEFAULTS: usize = 64 * 1024;
+/// How many directories names may stand in: every line below repeats them.
+const MAX_DEPTH: usize = 256;
+
 #[derive(Default)]
 struct Parser {
     entries: Vec<Entry>,
@@ -73,6 +78,11 @@ impl Parser {
             _ if first[0] == b'#' => Ok(()),
             b"/set" => {
                 self.defaults.extend(words.map(keyword));
+                let defaults = self.defaults.iter();
+                let size: usize = defaults.map(|(word, value)| word.len() + value.len()).sum();
+                if size > MAX_DEFAULTS {
+                    return Err(format!("`/set` says more than {MAX_DEFAULTS} bytes"));
+                }
                 Ok(())
             }
             b"/unset" => {
@@ -103,6 +113,9 @@ impl Parser {
             parts.push(path.clone());
             if kind == EntryKind::Directory {
                 self.directory.push(path);
+                if self.directory.len() > MAX_DEPTH {
+                    return Err(format!("more than {MAX_DEPTH} directories in each other"));
+                }
             }
             parts.join(&b'/')
         };
@@ -137,6 +150,9 @@ fn entry(path: Vec<u8>, kind: EntryKind, words: &Words) -> Result<Entry, String>
     header.group_name = bytes(words, "gname")?;
     header.link = bytes(words, "link")?;
     header.mtime = time(words)?;
+    if kind.is_device() {
+        header.device = device(words)?;
+    }
     for (keyword, value) in words {
         if let Some(name) = keyword.strip_prefix(b"xattr.") {
             let name = String::from_utf8(unescape(name)?)
@@ -168,6 +184,21 @@ fn kind(words: &Words) -> Result<EntryKind, String> {
             ));
         }
     })
+}
+
+/// Takes `format,major,minor`; a number alone means another device on every system.
+fn device(words: &Words) -> Result<(u32, u32), String> {
+    let Some(value) = words.get(&b"device"[..]) else {
+        return Ok((0, 0));
+    };
+    let text = String::from_utf8_lossy(value);
+    let parts: Vec<&str> = text.split(',').collect();
+    if let [_, major, minor] = parts[..]
+        && let (Ok(major), Ok(minor)) = (major.parse(), minor.parse())
+    {
+        return Ok((major, minor));
+    }
+    Err(format!("`device={text}` is not a format and two numbers"))
 }
 
 fn content(words: &Words) -> Result<Option<Digest>, String> {
@@ -305,6 +336,18 @@ mod tests {
             "line 1 of the mtree text: `time=1.x` is no time",
         );
         check(
+            "a type=char device=5",
+            "line 1 of the mtree text: `device=5` is not a format and two numbers",
+        );
+        check(
+            &"d type=dir\n".repeat(257),
+            "line 257 of the mtree text: more than 256 directories in each other",
+        );
+        check(
+            &format!("/set {}", "uname=x".repeat(10_000)),
+            "line 1 of the mtree text: `/set` says more than 65536 bytes",
+        );
+        check(
             "a\\9",
             "line 1 of the mtree text: a `\\` stands before no escape",
         );
@@ -319,20 +362,23 @@ mod tests {
             proptest::collection::vec(1u8.., 1..12),
             0u32..=0o7777,
             0u64..=u64::from(u32::MAX),
-            any::<(u32, bool, i32)>(),
+            any::<(u32, u8, i32)>(),
         )
-            .prop_map(|(name, mode, size, (uid, is_link, secs))| {
+            .prop_map(|(name, mode, size, (uid, kind, secs))| {
                 // A plain name stands below a directory, so that it is a full path; and no name is `.`.
                 let mut path = b"d/n".to_vec();
                 path.extend(
                     name.iter()
                         .map(|&byte| if byte == b'/' { b'_' } else { byte }),
                 );
-                let mut header = if is_link {
-                    Header::symlink(path, name)
-                } else {
-                    Header::file(path, size)
+                let mut header = match kind % 3 {
+                    0 => Header::symlink(path, name),
+                    1 => Header::new(EntryKind::CharDevice, path, mode),
+                    _ => Header::file(path, size),
                 };
+                if header.kind.is_device() {
+                    header.device = (uid % 512, mode);
+                }
                 header.mode = mode;
                 header.uid = uid.into();
                 header.mtime = Timestamp {
