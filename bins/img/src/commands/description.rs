@@ -4,15 +4,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use fs_err as fs;
+use imgcore::assemble::HISTORY_MISSING;
 use imgcore::{DiffId, HistoryEntry};
 
 use crate::cli::value::KeyAndValue;
 use crate::context::Context;
 use crate::kvfile::KeyValueFile;
 use crate::report::{Explain as _, Failure};
-
-/// What `created_by` says of a layer for which nobody said it.
-const HISTORY_MISSING: &str = "history missing";
 
 /// The annotation with which ORAS marks a layer by the digest of its content.
 const ORAS_CONTENT_DIGEST: &str = "io.deis.oras.content.digest";

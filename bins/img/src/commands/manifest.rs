@@ -155,6 +155,7 @@ impl Run for Arguments {
             read_document(context, self.base.base_config.as_deref())?;
         let base_manifest: Option<Raw<Manifest>> =
             read_document(context, self.base.base_manifest.as_deref())?;
+        check_base(base_manifest.as_ref(), base_config.as_ref())?;
         let mut base = Base::default();
         base.config = base_config.as_ref();
         base.manifest = base_manifest.as_ref();
@@ -282,6 +283,23 @@ fn read_document<T: imgcore::document::View>(
     path: Option<&Path>,
 ) -> Result<Option<Raw<T>>, Failure> {
     path.map(|path| inputs::document(context, path)).transpose()
+}
+
+/// A base is one image: its manifest names its config.
+fn check_base(
+    manifest: Option<&Raw<Manifest>>,
+    config: Option<&Raw<Config>>,
+) -> Result<(), Failure> {
+    let (Some(manifest), Some(config)) = (manifest, config) else {
+        return Ok(());
+    };
+    let (named, given) = (manifest.config.digest, config.digest());
+    if named == given {
+        return Ok(());
+    }
+    let message =
+        format!("the base manifest names the config {named}, and --base-config is {given}");
+    Err(Failure::new(message).hint("take both from one image"))
 }
 
 fn read_layers(context: &Context, paths: &[PathBuf]) -> Result<Vec<LayerMetadata>, Failure> {

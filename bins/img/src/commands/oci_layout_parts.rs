@@ -194,7 +194,8 @@ fn layer_metadata(
 /// Opens the layout that is to be taken apart. A sandbox links its files to where they are.
 pub(super) fn open(context: &Context, path: &Path) -> Result<OciLayout, Failure> {
     let options = DirectoryOptions::default().with_outside_links(OutsideLinks::Follow);
-    Ok(OciLayout::open_with(context.path(path), options)?)
+    OciLayout::open_with(context.path(path), options)
+        .explain(|| format!("{} is no OCI layout", path.display()))
 }
 
 /// The images of a layout; those of the index in it, when its first entry is one.
