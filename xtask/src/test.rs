@@ -37,6 +37,18 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         "-D",
         "warnings",
     ]))?;
+    // All targets are those that a plain `cargo test` runs.
+    check(&mut cargo(&[
+        "clippy",
+        "--quiet",
+        "--package",
+        "img",
+        "--test",
+        "peers",
+        "--",
+        "-D",
+        "warnings",
+    ]))?;
     docs::run()?;
     measure::run()?;
     fuzz::replay()?;

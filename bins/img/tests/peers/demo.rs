@@ -11,6 +11,8 @@ pub(crate) const EXPECTED_LINE: &str = "hello from an image without a daemon";
 
 /// The demo image as `img build` left it.
 pub(crate) struct Demo {
+    /// The copy of the example, with its programs compiled.
+    pub(crate) work: PathBuf,
     /// An OCI layout with both platforms, tagged.
     pub(crate) layout: PathBuf,
     /// An OCI layout with one platform: not every tool chooses from an index.
@@ -51,6 +53,7 @@ fn build() -> Option<Demo> {
     fs_err::rename(work.join("out"), work.join("single")).unwrap();
     img([Path::new("build"), &file]);
     Some(Demo {
+        work: work.clone(),
         single: work.join("single/layout"),
         layout: work.join("out/layout"),
         docker: work.join("out/docker.tar"),

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use crate::demo::{EXPECTED_LINE, demo};
-use crate::tool::{Running, img, succeed, text, tool};
+use crate::tool::{Running, copy_tree, img, succeed, text, tool};
 
 #[test]
 fn img_check_finds_nothing_wrong_with_the_demo() {
@@ -107,21 +107,38 @@ fn containerd_imports_and_runs_the_layout() {
             .arg("."),
     );
     let daemon = Containerd::start(&containerd, &ctr, work.path());
-    let imported = daemon.ctr(&[
-        "images",
-        "import",
-        "--base-name",
-        "hello",
-        &archive.to_string_lossy(),
+    daemon.import_and_run(&archive);
+}
+
+#[test]
+fn containerd_imports_and_runs_zstd_layers() {
+    let (Some(containerd), Some(ctr), Some(_), Some(demo)) =
+        (tool("containerd"), tool("ctr"), tool("runc"), demo())
+    else {
+        return;
+    };
+    let work = TempDir::new().unwrap();
+    copy_tree(&demo.work, work.path());
+    let file = fs_err::read_to_string(demo.work.join("img.toml")).unwrap();
+    fs_err::write(
+        work.path().join("img.toml"),
+        format!("compression = \"zstd\"\n{file}"),
+    )
+    .unwrap();
+    img([Path::new("build"), &work.path().join("img.toml")]);
+    let archive = work.path().join("out/oci.tar");
+    let manifest = img([
+        "inspect".as_ref(),
+        archive.as_os_str(),
+        "--manifest".as_ref(),
+        "--platform=linux/amd64".as_ref(),
     ]);
-    assert!(imported.contains("done"), "{imported}");
-    let listed = daemon.ctr(&["images", "ls", "-q"]);
-    let name = listed
-        .lines()
-        .find(|line| line.contains("hello:demo"))
-        .unwrap_or_else(|| panic!("{listed}"));
-    let output = daemon.ctr(&["run", "--rm", name, "demo"]);
-    assert_eq!(output.trim(), EXPECTED_LINE);
+    assert!(
+        manifest.contains("tar+zstd") && !manifest.contains("tar+gzip"),
+        "{manifest}"
+    );
+    let daemon = Containerd::start(&containerd, &ctr, work.path());
+    daemon.import_and_run(&archive);
 }
 
 /// A containerd of this test's own.
@@ -160,6 +177,27 @@ impl<'a> Containerd<'a> {
         };
         daemon.wait(&directory.join("log"));
         daemon
+    }
+
+    /// Imports an archive with the image `hello:demo`, and expects its program to say its line.
+    fn import_and_run(&self, archive: &Path) {
+        let imported = self.ctr(&[
+            "images",
+            "import",
+            "--base-name",
+            "hello",
+            &archive.to_string_lossy(),
+        ]);
+        assert!(imported.contains("done"), "{imported}");
+        let listed = self.ctr(&["images", "ls", "-q"]);
+        let name = listed.lines().find(|line| line.contains("hello:demo"));
+        let name = name.unwrap_or_else(|| panic!("{listed}"));
+        // Containers of every containerd share one directory of runc's by their names.
+        let container = self
+            .socket
+            .replace(|c: char| !c.is_ascii_alphanumeric(), "");
+        let output = self.ctr(&["run", "--rm", name, &container]);
+        assert_eq!(output.trim(), EXPECTED_LINE);
     }
 
     fn wait(&self, log: &Path) {
