@@ -5,13 +5,22 @@ use std::num::NonZeroUsize;
 
 use imgcore::{Digest, Document};
 use imglayer::encode::BlobWriter;
-use imglayer::{Codec, EncodeOptions, Level};
+use imglayer::filesystem::{Contents, Entry, FileSystem, entries_of};
+use imglayer::{Codec, EncodeOptions, Level, mtree};
 use imgstore::archive::Image;
 use imgstore::{LocalSourceExt, MAX_DOCUMENT};
 use imgtar::{DecodeLimits, Decoder, END_OF_ARCHIVE, Header, Reader, padding};
 
 /// Archives: every header that is read can be written, and is read the same again.
+///
+/// A layer that is read can also be applied, in time and memory that its size allows.
 pub fn tar(bytes: &[u8]) {
+    if let Ok(entries) = entries_of(bytes, Contents::Hash) {
+        let mut files = FileSystem::default();
+        let _ = files.apply(entries);
+        let paths: Vec<_> = files.entries().map(|entry| entry.header.path).collect();
+        assert!(paths.iter().all(|path| !path.starts_with(b"/")));
+    }
     let mut reader = Reader::new(bytes);
     let mut before = 0;
     while let Ok(Some(mut entry)) = reader.next_entry() {
@@ -136,7 +145,19 @@ pub fn archive(bytes: &[u8]) {
     }
 }
 
-/// Listings in the form of `mtree`.
+/// Listings in the form of `mtree`: what was read can be written, and is read the same again.
 pub fn mtree(bytes: &[u8]) {
-    let _ = imglayer::mtree::parse(bytes);
+    let Ok(entries) = mtree::parse(bytes) else {
+        return;
+    };
+    let keywords = "type,size,mode,uid,gid,uname,gname,time,link,nlink,xattr,sha256";
+    let keywords = keywords.parse().expect("these are keywords");
+    let written = |entries: &[Entry]| {
+        let mut text = Vec::new();
+        mtree::write(entries, "./", &keywords, &mut text).expect("memory takes all bytes");
+        text
+    };
+    let text = written(&entries);
+    let again = mtree::parse(&text).expect("what was written is read");
+    assert_eq!(written(&again), text);
 }

@@ -64,6 +64,11 @@ pub use media_type::MediaType;
 pub use platform::Platform;
 pub use reference::{Reference, RegistryHost, Repository, Tag};
 
+/// The example of the README runs as well.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -26,6 +26,11 @@
 //! * [`conformance`] is what every store must do, for the tests of yours.
 //! * [`LocalSource`] is the synchronous side: whoever implements it is a [`BlobSource`] for free.
 //!
+//! # What this crate does not do
+//!
+//! It opens no sockets and knows no registry and no remote cache: those are sources and sinks of other crates. It starts
+//! no thread and no runtime, but for [`check::check`], which reads layers side by side. It extracts no layer.
+//!
 //! # Guarantees
 //!
 //! * **Verified**: a [`BlobStream`] reports its end only after size and digest of the whole blob proved right. Bytes
@@ -33,7 +38,7 @@
 //! * **Invisible until committed**: an [`Ingest`] that is dropped, or that got the wrong bytes, leaves nothing.
 //! * **Flat memory**: blobs are moved in chunks of at most [`CHUNK`] bytes.
 //!
-//! The crate opens no sockets and knows no registry: those are sources and sinks of other crates.
+//! There are no features. The minimum supported Rust version is 1.88.
 #![forbid(unsafe_code)]
 
 pub mod archive;
@@ -68,6 +73,11 @@ pub use sink::{Begin, BlobSink, BlobWrite, Ingest};
 pub use source::{BlobSource, BlobSourceExt, Presence};
 pub use stream::{BlobStream, CHUNK, UnverifiedStream};
 pub use verifying::Verifying;
+
+/// The example of the README runs as well.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 #[cfg(test)]
 mod tests {

@@ -54,6 +54,8 @@
 //!   compressed stream declares a size; memory is bounded by [`Limits`] and [`DecodeLimits`].
 //! * **One reading.** Where readers in the field disagree about an archive, [`Reader`] refuses it,
 //!   and names the entry and its offset.
+//!
+//! There are no features. The minimum supported Rust version is 1.88.
 #![forbid(unsafe_code)]
 
 mod codec;
@@ -66,3 +68,22 @@ pub use codec::{Codec, DecodeLimits, Decoder};
 pub use error::{Error, ErrorKind};
 pub use header::{BLOCK_SIZE, END_OF_ARCHIVE, EntryKind, Header, Timestamp, padding};
 pub use reader::{Entry, Limits, Reader};
+
+/// The example of the README runs as well.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_reads_and_writes_goes_between_threads() {
+        fn check<T: Send + Sync + 'static>() {}
+        check::<Decoder<std::fs::File>>();
+        check::<Error>();
+        check::<Header>();
+        check::<Reader<std::fs::File>>();
+    }
+}

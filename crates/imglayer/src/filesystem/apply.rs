@@ -111,9 +111,9 @@ impl FileSystem {
         }
         let parent = self.resolve(parent, &entry.header.path)?;
         if base == OPAQUE {
-            self.hide(parent, Below::Only, layer);
+            self.hide(&parent, Below::Only, layer);
         } else if let Some(hidden) = base.strip_prefix(WHITEOUT) {
-            self.hide(child(&parent, hidden), Below::AndItself, layer);
+            self.hide(&child(&parent, hidden), Below::AndItself, layer);
         } else {
             self.make_parents(&parent, layer);
             let key = child(&parent, base);
@@ -230,15 +230,16 @@ impl FileSystem {
     }
 
     /// Hides what is below a name, and the name itself if that is asked for, as far as lower layers gave it.
-    fn hide(&mut self, key: Key, below: Below, layer: usize) {
+    fn hide(&mut self, key: &Key, below: Below, layer: usize) {
+        if !self.hidden.insert((key.clone(), below)) {
+            return;
+        }
         let mut keys = match below {
             Below::AndItself => vec![key.clone()],
             Below::Only => Vec::new(),
         };
-        if self.hidden.insert((key.clone(), below)) {
-            keys.extend(self.keys_below(&key));
-            self.hide_all(&keys, layer);
-        }
+        keys.extend(self.keys_below(key));
+        self.hide_all(&keys, layer);
     }
 
     /// Hides what lower layers gave, of sorted keys; a directory stays for what a new name needs of it.

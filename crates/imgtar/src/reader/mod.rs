@@ -16,7 +16,7 @@ use extended::Extended;
 pub struct Limits {
     /// Bytes of one PAX header or one GNU long name. Default: 1 MiB.
     pub extended_bytes: u64,
-    /// Entries of the archive. Default: 16 Mi.
+    /// Headers of the archive: of its entries, and those that extend or stand between them. Default: 16 Mi.
     pub entries: u64,
     /// Takes an archive that ends after an entry, without its two zero blocks. Default: no, because
     /// a cut between two entries cannot be told from it.
