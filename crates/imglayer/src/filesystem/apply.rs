@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use imgtar::{EntryKind, Header};
 
 use super::{Entry, read::name};
+use crate::mtree::Told;
 use crate::{Error, ErrorKind};
 
 const WHITEOUT: &[u8] = b".wh.";
@@ -90,7 +91,11 @@ impl FileSystem {
         self.names.iter().map(move |(key, name)| {
             let mut entry = self.files[name.file].clone();
             entry.header.path = path_of(key, entry.header.kind);
-            entry.links = links[name.file];
+            // Texts do not tell which names are of one file, but how many there are.
+            entry.links = match entry.told {
+                Some(_) => entry.links.max(links[name.file]),
+                None => links[name.file],
+            };
             entry
         })
     }
@@ -177,10 +182,10 @@ impl FileSystem {
                 .is_some_and(|name| self.files[name.file].header.kind == EntryKind::Directory);
             if !is_directory {
                 self.remove(key);
-                let file = self.add_file(Entry::new(Header::directory(path_of(
-                    key,
-                    EntryKind::Directory,
-                ))));
+                let path = path_of(key, EntryKind::Directory);
+                let mut entry = Entry::new(Header::directory(path));
+                entry.told = Some(Told::KIND);
+                let file = self.add_file(entry);
                 self.names.insert(key.to_vec(), Name { file, layer });
             }
         }

@@ -14,6 +14,8 @@ mod read;
 use imgcore::Digest;
 use imgtar::Header;
 
+use crate::mtree::Told;
+
 pub use apply::FileSystem;
 pub(crate) use read::name;
 pub use read::{Contents, entries_of};
@@ -29,6 +31,8 @@ pub struct Entry {
     pub content: Option<Digest>,
     /// How many names the file has.
     pub links: u64,
+    /// What is known of it, when that is not everything.
+    pub(crate) told: Option<Told>,
 }
 
 impl Entry {
@@ -38,6 +42,7 @@ impl Entry {
             header,
             content: None,
             links: 1,
+            told: None,
         }
     }
 }

@@ -1,11 +1,10 @@
 //! Which properties an mtree text tells.
 
-use std::collections::BTreeSet;
 use std::str::FromStr;
 
 use crate::Error;
 
-/// The properties that a line tells, where they apply.
+/// The properties that a line tells, where they apply, in their order.
 ///
 /// Parses from a list like `type,size,mode`. The default is all but extended attributes.
 ///
@@ -13,48 +12,72 @@ use crate::Error;
 ///
 /// Parsing fails with [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) at a word that is no keyword.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Keywords(BTreeSet<Keyword>);
+pub struct Keywords(Vec<Keyword>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Keyword {
-    GroupId,
-    GroupName,
     Kind,
-    Link,
-    Links,
-    Mode,
-    Sha256,
     Size,
-    Time,
+    Mode,
     UserId,
     UserName,
+    GroupId,
+    GroupName,
+    Sha256,
+    Time,
+    Link,
+    Links,
     Xattrs,
 }
 
-/// The words for each keyword; the first one is ours.
+/// The words for each keyword, in the order of the default.
 const WORDS: [(Keyword, &[&str]); 12] = [
-    (Keyword::GroupId, &["gid"]),
-    (Keyword::GroupName, &["gname"]),
     (Keyword::Kind, &["type"]),
-    (Keyword::Link, &["link"]),
-    (Keyword::Links, &["nlink"]),
-    (Keyword::Mode, &["mode"]),
-    (Keyword::Sha256, &["sha256", "sha256digest"]),
     (Keyword::Size, &["size"]),
-    (Keyword::Time, &["time"]),
+    (Keyword::Mode, &["mode"]),
     (Keyword::UserId, &["uid"]),
     (Keyword::UserName, &["uname"]),
+    (Keyword::GroupId, &["gid"]),
+    (Keyword::GroupName, &["gname"]),
+    (Keyword::Sha256, &["sha256", "sha256digest"]),
+    (Keyword::Time, &["time"]),
+    (Keyword::Link, &["link"]),
+    (Keyword::Links, &["nlink"]),
     (Keyword::Xattrs, &["xattr"]),
 ];
+
+/// What a text told of an entry: an entry that was read from a text says no more than that.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Told(u16);
+
+impl Told {
+    /// What is known of a directory that no layer mentions.
+    pub(crate) const KIND: Self = Self(1 << Keyword::Kind as u16);
+
+    /// Takes note of a word of a text.
+    pub(super) fn insert(&mut self, word: &[u8]) {
+        let is_xattr = word.starts_with(b"xattr.");
+        let found = WORDS.iter().find(|(keyword, words)| {
+            words.iter().any(|it| it.as_bytes() == word) || is_xattr && *keyword == Keyword::Xattrs
+        });
+        if let Some((keyword, _)) = found {
+            self.0 |= 1 << *keyword as u16;
+        }
+    }
+
+    pub(super) fn has(self, keyword: Keyword) -> bool {
+        self.0 & (1 << keyword as u16) != 0
+    }
+}
 
 impl Keywords {
     /// Returns whether contents must be hashed.
     pub fn needs_contents(&self) -> bool {
-        self.has(Keyword::Sha256)
+        self.0.contains(&Keyword::Sha256)
     }
 
-    pub(super) fn has(&self, keyword: Keyword) -> bool {
-        self.0.contains(&keyword)
+    pub(super) fn iter(&self) -> impl Iterator<Item = Keyword> {
+        self.0.iter().copied()
     }
 }
 
@@ -84,6 +107,13 @@ impl FromStr for Keywords {
                 .map(|(keyword, _)| *keyword)
                 .ok_or_else(|| Error::invalid(format!("`{word}` is no mtree keyword")))
         };
-        words.map(keyword).collect::<Result<_, _>>().map(Self)
+        let mut keywords = Vec::with_capacity(WORDS.len());
+        for word in words {
+            let keyword = keyword(word)?;
+            if !keywords.contains(&keyword) {
+                keywords.push(keyword);
+            }
+        }
+        Ok(Self(keywords))
     }
 }

@@ -1,21 +1,24 @@
 //! Writing mtree texts.
 
+use std::collections::HashMap;
 use std::io::{self, Write};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
-use imgtar::EntryKind;
+use imgtar::{EntryKind, Header, Timestamp};
 
 use super::Keywords;
-use super::keywords::Keyword;
-use crate::filesystem::Entry;
+use super::keywords::{Keyword, Told};
+use crate::filesystem::{Entry, name};
 
 const XATTR: &str = "SCHILY.xattr.";
 
 /// Writes entries as an mtree text, in their order, each path behind `prefix` (`./` is common).
 ///
-/// A hard link is written as the file that it names. The root itself is left out.
+/// Without a prefix, directories end with a `/`: a name without one would not be a full path. A hard link is written as
+/// the file that it names, a directory that no layer mentions as that alone. The root itself is left out. What an entry
+/// from another text did not tell is not told here either.
 ///
 /// # Errors
 ///
@@ -26,70 +29,105 @@ pub fn write<'a>(
     keywords: &Keywords,
     output: &mut dyn Write,
 ) -> io::Result<()> {
-    output.write_all(b"#mtree\n")?;
+    output.write_all(b"#mtree v2.0\n")?;
     let mut line = Vec::new();
+    let mut files = HashMap::new();
     for entry in entries {
-        let path = crate::filesystem::name(&entry.header.path);
+        let path = name(&entry.header.path);
         if path.is_empty() {
             continue;
+        }
+        let entry = match entry.header.kind {
+            EntryKind::HardLink => *files.get(&name(&entry.header.link)).unwrap_or(&entry),
+            _ => entry,
+        };
+        if matches!(entry.header.kind, EntryKind::File | EntryKind::HardLink) {
+            files.insert(path.clone(), entry);
         }
         line.clear();
         escape(prefix.as_bytes(), &mut line);
         escape(&path, &mut line);
-        describe(entry, keywords, &mut line);
+        if prefix.is_empty() && entry.header.kind == EntryKind::Directory {
+            line.push(b'/');
+        }
+        match entry.told {
+            Some(Told::KIND) => append_word("type", kind(entry.header.kind).as_bytes(), &mut line),
+            told => {
+                let told = |keyword: &_| told.is_none_or(|told| told.has(*keyword));
+                for keyword in keywords.iter().filter(told) {
+                    describe(entry, keyword, &mut line);
+                }
+            }
+        }
         line.push(b'\n');
         output.write_all(&line)?;
     }
     Ok(())
 }
 
-fn describe(entry: &Entry, keywords: &Keywords, line: &mut Vec<u8>) {
+fn describe(entry: &Entry, keyword: Keyword, line: &mut Vec<u8>) {
     let header = &entry.header;
-    let is_file = matches!(header.kind, EntryKind::File | EntryKind::HardLink);
-    let is_symlink = header.kind == EntryKind::Symlink;
-    let name = |name: &[u8]| (!name.is_empty()).then(|| name.to_vec());
-    let number = |value: u64| value.to_string().into_bytes();
-    let device = header.kind.is_device().then_some(header.device);
-    let device = device.map(|(major, minor)| format!("linux,{major},{minor}").into());
-    let content = entry.content.filter(|_| is_file);
-    let time = format!("{}.{:09}", header.mtime.secs, header.mtime.nanos);
-    let words: [(Keyword, &str, Option<Vec<u8>>); 12] = [
-        (Keyword::Kind, "type", Some(kind(header.kind).into())),
-        (Keyword::Kind, "device", device),
-        (Keyword::Size, "size", is_file.then(|| number(header.size))),
-        (
-            Keyword::Mode,
-            "mode",
-            Some(format!("{:04o}", header.mode).into()),
-        ),
-        (Keyword::UserId, "uid", Some(number(header.uid))),
-        (Keyword::UserName, "uname", name(&header.user_name)),
-        (Keyword::GroupId, "gid", Some(number(header.gid))),
-        (Keyword::GroupName, "gname", name(&header.group_name)),
-        (
-            Keyword::Sha256,
-            "sha256digest",
-            content.map(|digest| digest.hex().into()),
-        ),
-        (Keyword::Time, "time", Some(time.into())),
-        (
-            Keyword::Link,
-            "link",
-            is_symlink.then(|| header.link.clone()),
-        ),
-        (
-            Keyword::Links,
-            "nlink",
-            is_file.then(|| number(entry.links)),
-        ),
-    ];
-    for (keyword, word, value) in words {
-        if let Some(value) = value.filter(|_| keywords.has(keyword)) {
-            append_word(word, &value, line);
-        }
+    let number = |value: u64| Some(value.to_string().into_bytes());
+    let text = |text: &[u8]| (!text.is_empty()).then(|| text.to_vec());
+    let (word, value) = match keyword {
+        Keyword::Kind => ("type", text(kind(header.kind).as_bytes())),
+        Keyword::Size => ("size", size(header).and_then(number)),
+        Keyword::Mode => ("mode", Some(mode(header.mode).into())),
+        Keyword::UserId => ("uid", number(header.uid)),
+        Keyword::UserName => ("uname", text(&header.user_name)),
+        Keyword::GroupId => ("gid", number(header.gid)),
+        Keyword::GroupName => ("gname", text(&header.group_name)),
+        Keyword::Sha256 => ("sha256digest", content(entry)),
+        Keyword::Time => ("time", Some(time(header.mtime).into())),
+        Keyword::Link if header.kind == EntryKind::Symlink => ("link", text(&header.link)),
+        Keyword::Link => return,
+        Keyword::Links => ("nlink", number(entry.links)),
+        Keyword::Xattrs => return append_xattrs(header, line),
+    };
+    if let Some(value) = value {
+        append_word(word, &value, line);
     }
-    let xattrs = header.pax.iter().filter(|_| keywords.has(Keyword::Xattrs));
-    for (record, value) in xattrs {
+    if keyword == Keyword::Kind && header.kind.is_device() {
+        let (major, minor) = header.device;
+        append_word("device", format!("linux,{major},{minor}").as_bytes(), line);
+    }
+}
+
+/// A symbolic link is as long as what it says, as file systems have it.
+fn size(header: &Header) -> Option<u64> {
+    match header.kind {
+        EntryKind::Directory => None,
+        EntryKind::Symlink => Some(header.link.len() as u64),
+        _ => Some(header.size),
+    }
+}
+
+/// An octal number with the `0` that tells it from others.
+fn mode(mode: u32) -> String {
+    if mode == 0 {
+        "0".to_owned()
+    } else {
+        format!("0{mode:o}")
+    }
+}
+
+/// Empty files need no digest.
+fn content(entry: &Entry) -> Option<Vec<u8>> {
+    let is_file = matches!(entry.header.kind, EntryKind::File | EntryKind::HardLink);
+    let digest = entry.content.filter(|_| is_file && entry.header.size > 0)?;
+    Some(digest.hex().into())
+}
+
+fn time(time: Timestamp) -> String {
+    if time.nanos == 0 {
+        time.secs.to_string()
+    } else {
+        format!("{}.{:09}", time.secs, time.nanos)
+    }
+}
+
+fn append_xattrs(header: &Header, line: &mut Vec<u8>) {
+    for (record, value) in &header.pax {
         if let Some(name) = record.strip_prefix(XATTR) {
             let word = format!("xattr.{}", escaped(name));
             append_word(&word, BASE64.encode(value).as_bytes(), line);
@@ -125,7 +163,9 @@ fn escaped(text: &str) -> String {
 /// Appends bytes so that no reader takes them for a separator, a comment or a pattern.
 fn escape(bytes: &[u8], out: &mut Vec<u8>) {
     for &byte in bytes {
-        if byte.is_ascii_graphic() && !b"\\#*?[]".contains(&byte) {
+        if byte == b'\\' {
+            out.extend_from_slice(br"\\");
+        } else if byte.is_ascii_graphic() && !b"#*?[".contains(&byte) {
             out.push(byte);
         } else {
             out.extend_from_slice(format!("\\{byte:03o}").as_bytes());
