@@ -26,7 +26,7 @@
 //!
 //! # What this crate does not do
 //!
-//! It does not read layers (that is `imgtar`), put them into images (`imgcore`), or store or move
+//! It does not extract layers (`imgtar` reads their contents), put them into images (`imgcore`), or store or move
 //! them (`imgstore` and what is built on it). It touches no network, clock or environment, starts no
 //! async runtime and prints nothing.
 //!

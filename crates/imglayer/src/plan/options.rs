@@ -112,7 +112,8 @@ pub enum TreeHandling {
     /// Nothing: it is stored like any other.
     #[default]
     Full,
-    /// It becomes a relative symlink to the first. Metadata for single files in it is then unused.
+    /// It becomes a relative symlink to the first. Metadata for single files in it is then unused,
+    /// and what other inputs put into the first is seen through the link as well.
     DeduplicateBySymlink,
 }
 
