@@ -141,8 +141,8 @@ impl Subcommand {
         let is_bad_value = matches!(
             error.kind(),
             ErrorKind::InvalidValue | ErrorKind::ValueValidation
-        );
-        // The Go tool looks for what is missing after it has parsed its flags.
+        ) && !usage::is_no_choice(error);
+        // The Go tool looks for what is missing, and at words that are one of several, after it has parsed its flags.
         match self.grammar {
             Grammar::FlagsFirst if !is_bad_value => failure.with_code(1),
             _ => failure,

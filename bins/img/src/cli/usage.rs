@@ -30,6 +30,15 @@ pub(crate) fn failure(error: &clap::Error) -> Failure {
     }
 }
 
+/// Returns whether a value is none of the words that its flag takes. Truth values are no words here.
+pub(crate) fn is_no_choice(error: &clap::Error) -> bool {
+    let choices = context(error, ContextKind::ValidValue);
+    error.kind() == ErrorKind::InvalidValue
+        && !context(error, ContextKind::InvalidValue).is_empty()
+        && !choices.is_empty()
+        && !choices.split(", ").any(|choice| choice == "true")
+}
+
 fn unexpected_word(word: &str) -> Failure {
     let failure = Failure::new(format!("unexpected word `{word}`"));
     if word.starts_with('-') {

@@ -1,6 +1,7 @@
 //! `img deploy-merge`: several deploy manifests to one.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use fs_err as fs;
 use imgcore::deploy::{Command, DeployManifest, LoadStrategy, MergeOptions, PushStrategy, merge};
@@ -15,11 +16,11 @@ use crate::report::{Explain as _, Failure};
 /// Puts the operations of several deploy manifests into one
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Where pushes take layers from: `eager`, `lazy`, `cas_registry` or `bes`
-    #[arg(long, value_name = "STRATEGY", default_value = "lazy")]
+    /// Where pushes take layers from: `eager`, `lazy`, `cas_registry` or `bes`; `auto` is `lazy`
+    #[arg(long, value_name = "STRATEGY", default_value = "lazy", value_parser = parse_strategy::<PushStrategy>)]
     push_strategy: PushStrategy,
-    /// Where loads take layers from: `eager` or `lazy`
-    #[arg(long, value_name = "STRATEGY", default_value = "lazy")]
+    /// Where loads take layers from: `eager` or `lazy`; `auto` is `lazy`
+    #[arg(long, value_name = "STRATEGY", default_value = "lazy", value_parser = parse_strategy::<LoadStrategy>)]
     load_strategy: LoadStrategy,
     /// Keeps only operations of this kind: `push` (with its tags) or `load`
     #[arg(long, value_name = "COMMAND", value_parser = parse_operation)]
@@ -33,6 +34,11 @@ pub(crate) struct Arguments {
     /// The deploy manifests, and at last the file for the result
     #[arg(value_name = "IN... OUT", num_args = 1.., required = true)]
     files: Vec<PathBuf>,
+}
+
+/// Rules say `auto` for the kind of operation that an image has none of.
+fn parse_strategy<S: FromStr>(word: &str) -> Result<S, S::Err> {
+    if word == "auto" { "lazy" } else { word }.parse()
 }
 
 fn parse_operation(word: &str) -> Result<Command, String> {

@@ -104,6 +104,9 @@ impl Run for Arguments {
         let Some(output) = &self.flags.output else {
             return Err(Failure::new("--output is missing").hint("`--output -` is standard output"));
         };
+        if self.inputs.is_empty() {
+            return Err(Failure::new("there is nothing to list").hint("give --tar or --mtree"));
+        }
         let keywords = keywords(self.flags.options.as_deref())?;
         let mut layers = Vec::new();
         for input in &self.inputs {

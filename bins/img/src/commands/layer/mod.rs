@@ -183,7 +183,7 @@ impl Arguments {
     fn plan_options(&self, context: &Context) -> Result<PlanOptions, Failure> {
         let mut options = PlanOptions::default();
         options.create_parents = self.create_parent_directories;
-        if let Some(json) = &self.default_metadata {
+        if let Some(json) = self.default_metadata.as_ref().filter(|it| !it.is_empty()) {
             options.default_metadata = metadata::parse("--default-metadata", json)?;
         }
         options.hardlinks = match self.hardlinks {
