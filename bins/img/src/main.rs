@@ -8,6 +8,7 @@ mod context;
 mod kvfile;
 mod output;
 mod report;
+mod shown;
 mod subject;
 mod sys;
 mod template;

@@ -6,6 +6,8 @@ use std::io::{self, Write as _};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::shown;
+
 /// Where messages go: the process's own streams, or a text that a worker sends back.
 #[derive(Debug)]
 pub(crate) struct Report {
@@ -97,14 +99,16 @@ impl Report {
     }
 
     fn message(&self, text: fmt::Arguments<'_>) {
+        let text = text.to_string();
+        let text = shown::lines(&text);
         if let Some(captured) = &self.captured {
             let mut captured = captured
                 .lock()
                 .unwrap_or_else(std::sync::PoisonError::into_inner);
-            captured.push_str(&text.to_string());
+            captured.push_str(&text);
         } else {
             // With standard error gone there is nobody left to tell.
-            let _ = io::stderr().lock().write_fmt(text);
+            let _ = io::stderr().lock().write_all(text.as_bytes());
         }
     }
 }

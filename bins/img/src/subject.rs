@@ -58,6 +58,7 @@ impl Subject {
         let file = match ImageFile::open_with(&path, options, &ArchiveLimits::default()) {
             Ok(file) => file,
             Err(error) if error.kind() == imgstore::ErrorKind::Malformed && is_layer(&path) => {
+                refuse_selector(&path, &selector)?;
                 return Ok(Self::Layer(path));
             }
             Err(error) if error.kind() == imgstore::ErrorKind::Malformed => {
@@ -100,22 +101,27 @@ impl Images {
             .collect()
     }
 
-    /// Reads the image for a platform, or the only one.
+    /// Reads the image for a platform, or the only one, which may be an artifact.
     ///
     /// # Errors
     ///
     /// Fails if there is none, or several and no platform to choose by.
     pub(crate) fn only(&self, platform: Option<&Platform>) -> Result<Image, Failure> {
-        let descriptor =
-            block_on(walk::find_image(&self.file, &self.roots, platform)).map_err(|error| {
-                let is_ambiguous = error.kind() == imgstore::ErrorKind::InvalidInput;
-                let failure = Failure::from(error);
-                if is_ambiguous {
-                    failure.hint("choose with --platform, like --platform linux/amd64")
-                } else {
-                    failure
-                }
-            })?;
+        let descriptor = match block_on(walk::find_image(&self.file, &self.roots, platform)) {
+            Ok(descriptor) => descriptor,
+            Err(error) if error.kind() == imgstore::ErrorKind::InvalidInput => {
+                let hint = "choose with --platform, like --platform linux/amd64";
+                return Err(Failure::from(error).hint(hint));
+            }
+            Err(error) => {
+                // An artifact is for no platform, but it may be the only thing that is there.
+                let all = self.all().ok().filter(|_| platform.is_none());
+                let [artifact] = all
+                    .and_then(|all| <[Image; 1]>::try_from(all).ok())
+                    .ok_or(error)?;
+                return Ok(artifact);
+            }
+        };
         let bytes = self
             .file
             .read_all_blocking(&descriptor, imgstore::MAX_DOCUMENT)?;
@@ -228,6 +234,22 @@ fn image_layer(
 
 fn read(input: impl Read, contents: Contents) -> Result<Vec<Entry>, imglayer::Error> {
     entries_of(BufReader::with_capacity(1 << 17, input), contents)
+}
+
+/// A layer is one thing: there is nothing in it to choose by name or digest.
+///
+/// # Errors
+///
+/// Fails if something was chosen.
+pub(crate) fn refuse_selector(layer: &Path, selector: &Selector) -> Result<(), Failure> {
+    if matches!(selector, Selector::Only) {
+        return Ok(());
+    }
+    let message = format!(
+        "{} is a layer, and has no images to choose from",
+        layer.display()
+    );
+    Err(Failure::new(message).hint("name the file alone"))
 }
 
 /// Cuts `PATH:NAME` or `PATH@DIGEST`, unless there is a file of the whole name.

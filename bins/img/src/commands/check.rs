@@ -17,7 +17,7 @@ use super::oci_layout_inputs::read_bounded;
 use crate::cli::Run;
 use crate::context::Context;
 use crate::report::{Explain as _, Failure};
-use crate::subject;
+use crate::{shown, subject};
 
 /// Checks every digest, size and document of images, or a layer
 #[derive(Debug, clap::Args)]
@@ -52,7 +52,10 @@ impl Run for Arguments {
                 Err(Failure::new(message).hint("leave --metadata out, or give --as layer"))
             }
             Kind::Image => self.check_image(context, &path, &selector),
-            Kind::Layer => self.check_layer(context, &path),
+            Kind::Layer => {
+                subject::refuse_selector(&path, &selector)?;
+                self.check_layer(context, &path)
+            }
         }
     }
 }
@@ -151,7 +154,7 @@ impl Arguments {
         }
         context
             .report
-            .print(format_args!("{}\n", mismatches.join("\n")))?;
+            .print(shown::lines(&format!("{}\n", mismatches.join("\n"))))?;
         let count = counted(mismatches.len() as u64, "mismatch");
         Err(Failure::new(format!("{}: {count}", self.subject)))
     }

@@ -11,6 +11,7 @@ use super::ls::permissions;
 use crate::cli::Run;
 use crate::context::Context;
 use crate::report::Failure;
+use crate::shown;
 use crate::subject::{Layers, Subject};
 
 /// Compares the files and the configs of two images, or two layers; the exit code is 1 if they differ, and 2 after an error
@@ -74,7 +75,7 @@ fn compare_files(old: &Layers, new: &Layers, text: &mut String) -> Result<(), Fa
     }
     lines.extend(new.into_keys().map(|path| (path, ('+', String::new()))));
     for (path, (sign, rest)) in lines {
-        let _ = writeln!(text, "{sign} {}{rest}", String::from_utf8_lossy(&path));
+        let _ = writeln!(text, "{sign} {}{rest}", shown::name(&path));
     }
     Ok(())
 }
@@ -107,12 +108,11 @@ fn changes(before: &Entry, after: &Entry) -> Vec<String> {
     note(
         (&old.user_name, &old.group_name) != (&new.user_name, &new.group_name),
         &|| {
-            let name = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
-            let (user, group) = (name(&old.user_name), name(&old.group_name));
+            let (user, group) = (shown::name(&old.user_name), shown::name(&old.group_name));
             format!(
                 "names {user}/{group} → {}/{}",
-                name(&new.user_name),
-                name(&new.group_name)
+                shown::name(&new.user_name),
+                shown::name(&new.group_name)
             )
         },
     );
@@ -122,8 +122,8 @@ fn changes(before: &Entry, after: &Entry) -> Vec<String> {
     note(old.link != new.link, &|| {
         format!(
             "target {} → {}",
-            String::from_utf8_lossy(&old.link),
-            String::from_utf8_lossy(&new.link)
+            shown::name(&old.link),
+            shown::name(&new.link)
         )
     });
     note(old.device != new.device, &|| {
@@ -175,8 +175,12 @@ fn compare_objects(place: &str, old: &Object, new: &Object, text: &mut String) {
             continue;
         }
         let shown = |value: Option<&Value>| {
-            value.map(|value| String::from_utf8_lossy(&value.to_compact()).into_owned())
+            value.map(|value| {
+                let json = value.to_compact();
+                shown::line(&String::from_utf8_lossy(&json)).into_owned()
+            })
         };
+        let place = shown::line(&place);
         let _ = match (shown(before), shown(after)) {
             (Some(before), None) => writeln!(text, "- {place} {before}"),
             (None, Some(after)) => writeln!(text, "+ {place} {after}"),

@@ -14,6 +14,7 @@ use imgtar::{DecodeLimits, Decoder, Limits, Reader};
 use crate::cli::Run;
 use crate::context::Context;
 use crate::report::{Explain as _, Failure};
+use crate::shown;
 use crate::subject::{Image, Images, Subject};
 
 /// Shows what images say: digests, platforms, configs, layers and their history
@@ -44,8 +45,15 @@ impl Run for Arguments {
         };
         if self.manifest || self.config {
             let image = images.only(self.platform.as_ref())?;
-            let config = image.config.as_ref().filter(|_| self.config);
-            let bytes = config.map_or_else(|| image.manifest.bytes(), |config| config.bytes());
+            let bytes = match &image.config {
+                _ if self.manifest => image.manifest.bytes(),
+                Some(config) => config.bytes(),
+                None => {
+                    let message =
+                        format!("{} is no container image, and has no config", self.subject);
+                    return Err(Failure::new(message).hint("--manifest prints what it has"));
+                }
+            };
             return context.report.print(String::from_utf8_lossy(bytes));
         }
         let shown = match &self.platform {
@@ -217,6 +225,8 @@ fn describe_layer(path: &Path) -> Result<String, Failure> {
 fn line(text: &mut String, depth: usize, name: &str, value: &dyn fmt::Display) {
     let start = text.len();
     // Writing to a string cannot fail.
+    let (name, value) = (shown::line(name), value.to_string());
+    let value = shown::line(&value);
     let _ = writeln!(text, "{:indent$}{name:<14} {value}", "", indent = 2 * depth);
     let end = text.trim_end().len().max(start);
     text.replace_range(end.., "\n");

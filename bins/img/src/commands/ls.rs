@@ -9,6 +9,7 @@ use imgtar::EntryKind;
 use crate::cli::Run;
 use crate::context::Context;
 use crate::report::Failure;
+use crate::shown;
 use crate::subject::Subject;
 
 /// Lists the files of an image, as a container would see them, or the entries of a layer
@@ -49,7 +50,7 @@ impl Run for Arguments {
         let mut text = String::new();
         for entry in &entries {
             if self.names {
-                text.push_str(&String::from_utf8_lossy(&entry.header.path));
+                text.push_str(&shown::name(&entry.header.path));
             } else {
                 describe(entry, self.hash, &mut text);
             }
@@ -77,7 +78,7 @@ fn describe(entry: &Entry, with_hash: bool, text: &mut String) {
     } else {
         header.size.to_string()
     };
-    let path = String::from_utf8_lossy(&header.path);
+    let path = shown::name(&header.path);
     // Writing to a string cannot fail.
     let _ = write!(
         text,
@@ -90,7 +91,7 @@ fn describe(entry: &Entry, with_hash: bool, text: &mut String) {
         let _ = write!(text, " {hash:<64}");
     }
     let _ = write!(text, " {path}");
-    let link = String::from_utf8_lossy(&header.link);
+    let link = shown::name(&header.link);
     let _ = match header.kind {
         EntryKind::Symlink => write!(text, " -> {link}"),
         EntryKind::HardLink => write!(text, " link to {link}"),
@@ -102,7 +103,7 @@ fn owner(name: &[u8], number: u64) -> String {
     if name.is_empty() {
         number.to_string()
     } else {
-        String::from_utf8_lossy(name).into_owned()
+        shown::name(name)
     }
 }
 
