@@ -43,7 +43,7 @@ struct ImageFlags {
     /// Where the new config goes
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Where the new manifest's descriptor goes
+    /// Where the descriptor of the new manifest or index goes
     #[arg(long, value_name = "FILE")]
     descriptor: Option<PathBuf>,
     /// Where the digest of the new manifest or index goes
@@ -69,10 +69,7 @@ impl Run for Arguments {
     fn run(self, context: &Context) -> Result<(), Failure> {
         match (&self.image.source_manifest, &self.index.source_index) {
             (Some(source), None) => self.image.rewrite(context, source),
-            (None, Some(source)) => {
-                self.index
-                    .rewrite(context, source, self.image.digest.as_deref())
-            }
+            (None, Some(source)) => self.index.rewrite(context, source, &self.image),
             (Some(_), Some(_)) => {
                 let message = "--source-manifest and --source-index cannot be given together";
                 Err(Failure::new(message).hint("leave one of them out"))
@@ -130,7 +127,9 @@ impl ImageFlags {
         );
         let manifest = edit.finish()?;
 
-        let descriptor = self.new_descriptor(context, &manifest)?.to_compact();
+        let descriptor = self
+            .new_descriptor(context, &manifest.descriptor())?
+            .to_compact();
         let digest = manifest.digest().to_string();
         let mut outputs = Outputs::default();
         for (path, bytes) in [
@@ -160,12 +159,8 @@ impl ImageFlags {
         self.layer_from_metadata.iter().map(read).collect()
     }
 
-    /// The old descriptor with a new target. Content that was in it is not that of the new manifest.
-    fn new_descriptor(
-        &self,
-        context: &Context,
-        manifest: &Raw<Manifest>,
-    ) -> Result<Object, Failure> {
+    /// The old descriptor with a new target. Content that was in it is not that of the new one.
+    fn new_descriptor(&self, context: &Context, target: &Descriptor) -> Result<Object, Failure> {
         let mut object = match &self.source_descriptor {
             None => Object::new(),
             Some(path) => {
@@ -177,7 +172,6 @@ impl ImageFlags {
                     .ok_or_else(|| Failure::new(format!("{} is no JSON object", path.display())))?
             }
         };
-        let target = manifest.descriptor();
         object.set("mediaType", target.media_type.as_str());
         object.set("digest", target.digest.to_string());
         object.set("size", target.size);
@@ -187,12 +181,7 @@ impl ImageFlags {
 }
 
 impl IndexFlags {
-    fn rewrite(
-        &self,
-        context: &Context,
-        source: &Path,
-        digest: Option<&Path>,
-    ) -> Result<(), Failure> {
+    fn rewrite(&self, context: &Context, source: &Path, flags: &ImageFlags) -> Result<(), Failure> {
         let index: Raw<Index> = inputs::document(context, source)?;
         let read = |path: &PathBuf| inputs::descriptor(context, path);
         let manifests = self
@@ -200,11 +189,13 @@ impl IndexFlags {
             .iter()
             .map(read)
             .collect::<Result<Vec<_>, _>>()?;
-        if manifests.len() != index.manifests.len() {
+        // An index may hold what was derived from its images: that describes layers which are replaced now.
+        let entries = index.manifests.iter();
+        let images = entries.filter(|it| it.artifact_type.is_none()).count();
+        if manifests.len() != index.manifests.len() && manifests.len() != images {
             let message = format!(
-                "{} has {} entries, and there are descriptors for {}",
+                "{} has {images} entries, and there are descriptors for {}",
                 source.display(),
-                index.manifests.len(),
                 manifests.len()
             );
             return Err(Failure::new(message)
@@ -213,9 +204,16 @@ impl IndexFlags {
         let mut edit = IndexEdit::new(&index);
         edit.set_manifests(&manifests);
         let index = edit.finish()?;
+        let target = index.descriptor();
+        let descriptor = flags.new_descriptor(context, &target)?.to_compact();
         let mut outputs = Outputs::default();
-        outputs.add_bytes_if(context, self.index.as_deref(), index.bytes())?;
-        outputs.add_bytes_if(context, digest, index.digest().to_string().as_bytes())?;
+        for (path, bytes) in [
+            (&self.index, index.bytes()),
+            (&flags.descriptor, &descriptor),
+            (&flags.digest, target.digest.to_string().as_bytes()),
+        ] {
+            outputs.add_bytes_if(context, path.as_deref(), bytes)?;
+        }
         outputs.commit(context)
     }
 }
