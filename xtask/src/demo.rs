@@ -64,6 +64,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 fn prepare(output: &Path) -> Result<PathBuf> {
     let text = |error: std::io::Error| error.to_string();
     if output.exists() {
+        refuse_others(output)?;
         fs::remove_dir_all(output).map_err(text)?;
     }
     fs::create_dir_all(output).map_err(text)?;
@@ -77,6 +78,19 @@ fn prepare(output: &Path) -> Result<PathBuf> {
         ],
     ))?;
     Ok(output.to_owned())
+}
+
+/// Refuses a directory that no demo made: it is going to be removed.
+fn refuse_others(output: &Path) -> Result<()> {
+    let mut entries = fs::read_dir(output).map_err(|error| error.to_string())?;
+    let is_ours = output.join("hello.c").is_file() && output.join("img.toml").is_file();
+    if is_ours || entries.next().is_none() {
+        return Ok(());
+    }
+    Err(format!(
+        "{} has files that are not the demo's: name another directory",
+        output.display()
+    ))
 }
 
 fn compile(compiler: &Compiler, work: &Path) -> Result<()> {
@@ -118,4 +132,20 @@ fn find(compiler: &Compiler) -> Result<&'static str> {
         "`{}` is not here: apt-get install {}",
         compiler.program, compiler.package
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::refuse_others;
+
+    #[test]
+    fn only_what_a_demo_made_is_removed() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path();
+        assert_eq!(refuse_others(path), Ok(()));
+        fs_err::write(path.join("img.toml"), "").unwrap();
+        assert!(refuse_others(path).is_err());
+        fs_err::write(path.join("hello.c"), "").unwrap();
+        assert_eq!(refuse_others(path), Ok(()));
+    }
 }
