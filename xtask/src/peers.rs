@@ -57,6 +57,7 @@ const PEERS: &[Peer] = &[
     peer("runc", "runc", "runs containers for containerd"),
     peer("skopeo", "skopeo", "copies layouts and archives"),
     peer("tar", "tar", "lists the entries of layers"),
+    peer("time", "time", "measures memory (--all)"),
     peer("umoci", "umoci", "unpacks layouts"),
     peer("zstd", "zstd", "decodes zstd layers"),
 ];

@@ -62,11 +62,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     ))?;
     println!("{} passed before the peers' tests", total.passed);
     // Last, because it is the acceptance of everything before it, and its summary ends the run.
-    let outcome = run_tests(prepare(
-        &mut cargo(&["test", "--package", "img", "--test", "peers"]),
-        options,
-        &skipped,
-    ));
+    let mut arguments = vec!["test", "--package", "img", "--test", "peers"];
+    if options.all {
+        arguments.extend(["--", "--include-ignored"]);
+    }
+    let outcome = run_tests(prepare(&mut cargo(&arguments), options, &skipped));
     report_skipped(&skipped)?;
     let peers = outcome?;
     println!("total: {} passed, 0 failed", total.passed + peers.passed);

@@ -4,6 +4,7 @@
 #![allow(clippy::panic, clippy::unwrap_used, reason = "all of this is a test")]
 
 mod demo;
+mod large;
 mod layers;
 mod real_tree;
 mod runtimes;
