@@ -230,7 +230,10 @@ impl ConfigFlags {
         let mut options = ConfigOptions::default();
         options.created = match &self.created {
             Some(path) => Some(read_time(context, path)?),
-            None => templates.created.or(self.created_timestamp),
+            None => {
+                let flag = self.created_timestamp.filter(|time| !time.is_empty());
+                templates.created.or(flag)
+            }
         };
         options.user = Setting::from_word(self.user);
         options.environment = read_pairs(context, self.env_file.as_deref(), "environment")?;
