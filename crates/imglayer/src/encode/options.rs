@@ -34,7 +34,8 @@ pub struct EncodeOptions {
     pub level: Level,
     /// How the blocks stand in a gzip file; without meaning for other codecs.
     pub gzip_members: GzipMembers,
-    /// How many blocks are encoded at the same time, at most. Never changes a byte. Memory grows with it, by 2 MiB each.
+    /// How many blocks are encoded at the same time, at most; more than 1024 count as 1024. Never changes a byte. Memory
+    /// grows with it, by 2 MiB each.
     pub threads: NonZeroUsize,
 }
 

@@ -27,6 +27,9 @@ use crate::{Error, ErrorKind};
 /// that wait, so that an encoder that is done finds the next one at once.
 const WAITING_BLOCKS: usize = 4;
 
+/// More encoders than this are never started: the channels have room for a block of each from the start.
+const MOST_ENCODERS: usize = 1024;
+
 /// A block on its way: its bytes, then its encoding as well. The buffers are used again and again.
 #[derive(Default)]
 pub(super) struct Block {
@@ -101,7 +104,8 @@ impl Pipeline {
         threads: usize,
         hasher: Hasher,
     ) -> Result<Self, Error> {
-        let most_blocks = threads.saturating_add(WAITING_BLOCKS);
+        let threads = threads.min(MOST_ENCODERS);
+        let most_blocks = threads + WAITING_BLOCKS;
         let (to_hash, hash_input) = bounded(most_blocks);
         let (hash_output, work) = bounded(most_blocks);
         let (done_sender, done) = bounded(most_blocks);
@@ -385,6 +389,14 @@ mod tests {
         let mut pipeline = pipeline(2);
         let blocks: Vec<Block> = std::iter::from_fn(|| pipeline.free_block()).collect();
         assert_eq!(blocks.len(), 2 + WAITING_BLOCKS);
+    }
+
+    #[test]
+    fn number_of_threads_may_be_absurd() {
+        let mut pipeline = pipeline(usize::MAX);
+        submit(&mut pipeline, b"quick");
+        assert_eq!(next_output(&mut pipeline), Some(vec![5]));
+        assert_eq!(pipeline.most_blocks, MOST_ENCODERS + WAITING_BLOCKS);
     }
 
     #[test]
