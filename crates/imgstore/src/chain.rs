@@ -10,7 +10,9 @@ use futures_util::StreamExt;
 use futures_util::stream;
 use imgcore::{Descriptor, Digest};
 
-use crate::{BlobSource, BlobSourceExt, BlobStream, Error, Presence, Result, UnverifiedStream};
+use crate::{
+    BlobSource, BlobSourceExt, BlobStream, Error, ErrorKind, Presence, Result, UnverifiedStream,
+};
 
 /// Sources that are asked in order: the near and cheap ones come first.
 ///
@@ -57,11 +59,15 @@ impl Chain {
             let tried = match source.stat_one(&descriptor.digest).await {
                 Ok(Presence::Absent) => continue,
                 Ok(_) => attempt(&**source).await,
-                Err(error) => Err(error),
+                // It could not say: some answer no questions and have the blob all the same.
+                Err(unanswered) => match attempt(&**source).await {
+                    Err(error) if error.kind() == ErrorKind::NotFound => Err(unanswered),
+                    tried => tried,
+                },
             };
             match tried {
                 Ok(found) => return Ok(found),
-                Err(error) if error.kind() == crate::ErrorKind::NotFound => {}
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
                 // The error of a source that should have worked says more than the absence from the others.
                 Err(error) => first_error = first_error.or(Some(error)),
             }
@@ -140,7 +146,43 @@ mod tests {
     use imgcore::MediaType;
 
     use super::*;
-    use crate::{ErrorKind, MemoryStore, blocking, conformance};
+    use crate::{MemoryStore, blocking, conformance};
+
+    /// A store that answers no questions.
+    struct Silent(MemoryStore);
+
+    impl BlobSource for Silent {
+        fn stat<'a>(&'a self, _digests: &'a [Digest]) -> BoxFuture<'a, Result<Vec<Presence>>> {
+            let error = Error::new(ErrorKind::Denied, "no questions are answered");
+            Box::pin(std::future::ready(Err(error)))
+        }
+
+        fn open<'a>(&'a self, descriptor: &'a Descriptor) -> BoxFuture<'a, Result<BlobStream>> {
+            self.0.open(descriptor)
+        }
+
+        fn open_range<'a>(
+            &'a self,
+            descriptor: &'a Descriptor,
+            range: Range<u64>,
+        ) -> BoxFuture<'a, Result<UnverifiedStream>> {
+            self.0.open_range(descriptor, range)
+        }
+
+        fn local_path(&self, _digest: &Digest) -> Option<PathBuf> {
+            None
+        }
+    }
+
+    #[test]
+    fn a_source_that_answers_no_questions_is_tried() {
+        let store = MemoryStore::new();
+        let chain = Chain::new([Arc::new(Silent(store.clone())) as Arc<dyn BlobSource>]);
+        let error = blocking::read_all(&chain, &hello(), 5).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Denied);
+        store.insert("hello");
+        assert_eq!(blocking::read_all(&chain, &hello(), 5).unwrap(), "hello");
+    }
 
     fn chain<const N: usize>(stores: [&MemoryStore; N]) -> Chain {
         Chain::new(stores.map(|store| Arc::new(store.clone()) as Arc<dyn BlobSource>))

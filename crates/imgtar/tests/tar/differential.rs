@@ -142,8 +142,8 @@ fn changed_headers() -> impl Strategy<Value = Vec<u8>> {
     let extended = [
         file("pax", "content").extended(b'x', record("path", "longer/name")),
         file("sized", "content").extended(b'x', record("size", "7")),
-        file("gnu", "content").extended(b'L', b"another/name\0".to_vec()),
-        symlink("soft", "target").extended(b'K', b"another/target\0".to_vec()),
+        file("gnu", "content").extended(b'L', b"another/name\0"),
+        symlink("soft", "target").extended(b'K', b"another/target\0"),
         file("global", "content").extended(b'g', record("comment", "text")),
         hardlink("hard", "sized"),
         directory("dir"),
