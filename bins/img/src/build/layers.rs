@@ -1,6 +1,6 @@
 //! Writing layers: each one once, however many platforms have it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use imgcore::{HistoryEntry, LayerMetadata};
 use imglayer::{
@@ -100,24 +100,18 @@ fn plan(layer: &ResolvedLayer) -> Result<Plan, imglayer::Error> {
         options.modes = ModePolicy::Preserve;
     }
     let mut builder = PlanBuilder::new(options);
-    // Where a path is there twice, the last entry is taken, and so is its metadata.
-    let mut patches = BTreeMap::new();
     for entry in &layer.entries {
         let path = LayerPath::parse(&entry.path)?;
         match &entry.content {
-            Content::Bytes(bytes) => builder.bytes(path.clone(), bytes.clone())?,
-            Content::Directory => builder.directory(path.clone())?,
-            Content::File(source) => builder.file(path.clone(), source)?,
+            Content::Bytes(bytes) => builder.bytes(path, bytes.clone())?,
+            Content::Directory => builder.directory(path)?,
+            Content::File(source) => builder.file(path, source)?,
             Content::Removed => builder.whiteout(&path)?,
-            Content::Symlink(target) => builder.symlink(path.clone(), target.clone())?,
+            Content::Symlink(target) => builder.symlink(path, target.clone())?,
         };
-        match patch(layer, entry) {
-            Some(change) => patches.insert(path, change),
-            None => patches.remove(&path),
-        };
-    }
-    for (path, patch) in patches {
-        builder.metadata(path, patch)?;
+        if let Some(patch) = patch(layer, entry) {
+            builder.metadata_of_last(&patch)?;
+        }
     }
     builder.finish()
 }

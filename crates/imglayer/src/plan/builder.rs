@@ -233,6 +233,48 @@ impl PlanBuilder {
         Ok(self)
     }
 
+    /// Changes the metadata of the input that was added last, above the default and what it says.
+    ///
+    /// Unlike [`metadata`](Self::metadata) this is about one input, not about a path: where another
+    /// input for the same path is taken, the change is gone with its input, and a
+    /// [warning](super::Warning) tells of it.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](ErrorKind::InvalidInput) if nothing was added yet, if the last input is a
+    /// hard link, which has the metadata of its target, and for a value that no entry can have.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use imglayer::{LayerPath, MetadataPatch, PlanBuilder, PlanOptions};
+    ///
+    /// let mut private = MetadataPatch::default();
+    /// private.mode = Some(0o600);
+    /// let mut builder = PlanBuilder::new(PlanOptions::default());
+    /// builder
+    ///     .bytes(LayerPath::parse("etc/key")?, "secret")?
+    ///     .metadata_of_last(&private)?;
+    /// let plan = builder.finish()?;
+    /// assert_eq!(plan.entries().next().map(|entry| entry.metadata().mode), Some(0o600));
+    /// # Ok::<(), imglayer::Error>(())
+    /// ```
+    pub fn metadata_of_last(&mut self, changes: &MetadataPatch) -> Result<&mut Self, Error> {
+        let Some(last) = self.records.last_mut() else {
+            return Err(Error::invalid("metadata for an input that was not added"));
+        };
+        changes.check(&last.path)?;
+        if matches!(last.body, Body::HardLink(_)) {
+            let message = format!(
+                "hard link {}: its metadata is that of its target",
+                last.path
+            );
+            return Err(Error::invalid(message));
+        }
+        last.metadata = self.table.changed(last.metadata, changes);
+        Ok(self)
+    }
+
     /// Adds a file that was looked at already.
     pub(super) fn add_file(
         &mut self,

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use super::intern::MetadataTable;
 use super::{Body, Plan, PlanBuilder, Record, Warning};
 use crate::path::LayerPath;
 use crate::{Error, MetadataPatch};
@@ -191,7 +190,7 @@ impl PlanBuilder {
             let Some(patch) = patches.remove(&record.path) else {
                 continue;
             };
-            record.metadata = patched(&mut self.table, record.metadata, &patch);
+            record.metadata = self.table.changed(record.metadata, &patch);
             let Body::File(super::FileBody {
                 group: Some(group), ..
             }) = record.body
@@ -228,12 +227,6 @@ impl PlanBuilder {
     fn record(&self, at: u32) -> &Record {
         &self.records[at as usize]
     }
-}
-
-fn patched(table: &mut MetadataTable, metadata: u32, patch: &MetadataPatch) -> u32 {
-    let mut changed = table.get(metadata).clone();
-    patch.apply(&mut changed);
-    table.number(changed)
 }
 
 fn inside_of(leaf: &Record, path: &LayerPath) -> Error {

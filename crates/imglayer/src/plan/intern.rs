@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::metadata::Metadata;
+use crate::metadata::{Metadata, MetadataPatch};
 
 /// Gives equal metadata equal numbers.
 #[derive(Debug, Default)]
@@ -25,8 +25,11 @@ impl MetadataTable {
         number
     }
 
-    pub(super) fn get(&self, number: u32) -> &Metadata {
-        &self.list[number as usize]
+    /// Returns the number of the metadata with this number after changes.
+    pub(super) fn changed(&mut self, number: u32, changes: &MetadataPatch) -> u32 {
+        let mut metadata = Metadata::clone(&self.list[number as usize]);
+        changes.apply(&mut metadata);
+        self.number(metadata)
     }
 
     pub(super) fn into_list(self) -> Vec<Arc<Metadata>> {

@@ -1,6 +1,6 @@
 //! Names, kinds and order.
 
-use imglayer::{Error, LayerPath, TreeOptions};
+use imglayer::{Error, LayerPath, MetadataPatch, TreeOptions};
 
 use crate::support::{Disk, builder, builder_with, list, path};
 
@@ -148,6 +148,32 @@ fn the_last_input_for_a_path_is_taken_with_a_warning() -> Result<(), Error> {
     insta::assert_snapshot!(crate::support::list_layer(&crate::support::write_plan(&plan).1), @r#"
     f 644 a "disk"
     f 644 b "second"
+    "#);
+    Ok(())
+}
+
+#[test]
+fn metadata_of_one_input_goes_with_it_and_is_warned_about() -> Result<(), Error> {
+    let mut private = MetadataPatch::default();
+    private.mode = Some(0o600);
+    let mut builder = builder();
+    builder
+        .bytes(path("taken"), "1")?
+        .metadata_of_last(&private)?
+        .directory(path("same"))?
+        .metadata_of_last(&private)?
+        .directory(path("same"))?
+        .metadata_of_last(&private)?
+        .directory(path("replaced"))?
+        .metadata_of_last(&private)?
+        .directory(path("replaced"))?;
+    let plan = builder.finish()?;
+    let warnings: Vec<String> = plan.warnings().iter().map(ToString::to_string).collect();
+    insta::assert_snapshot!(warnings.join("\n"), @"replaced was added twice: the last one is in the layer");
+    insta::assert_snapshot!(crate::support::list_layer(&crate::support::write_plan(&plan).1), @r#"
+    d 755 replaced/
+    d 600 same/
+    f 600 taken "1"
     "#);
     Ok(())
 }

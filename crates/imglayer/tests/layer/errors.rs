@@ -225,3 +225,14 @@ fn impossible_metadata_is_refused_where_it_is_given() {
         .unwrap();
     insta::assert_snapshot!(error, @"metadata of t: mode 17777 has bits beyond 7777");
 }
+
+#[test]
+fn metadata_of_the_last_input_needs_one_of_its_own() {
+    let patch = MetadataPatch::default();
+    let error = builder().metadata_of_last(&patch).unwrap_err();
+    insta::assert_snapshot!(chain(&error), @"metadata for an input that was not added");
+    let mut linked = builder();
+    linked.hard_link(path("a"), path("b")).unwrap();
+    let error = linked.metadata_of_last(&patch).unwrap_err();
+    insta::assert_snapshot!(chain(&error), @"hard link a: its metadata is that of its target");
+}

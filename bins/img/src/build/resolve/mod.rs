@@ -5,6 +5,7 @@ mod pattern;
 mod tests;
 mod walk;
 
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -100,7 +101,8 @@ fn resolve_layer(
     };
     resolver.layer(layer)?;
     let (owner, preserve_modes) = (resolver.owner, resolver.preserve_modes);
-    let unnamed = format!("layer {}", position + 1);
+    // Counted as `img ls --layer`, `img inspect` and `img check` count.
+    let unnamed = format!("layer {position}");
     let (name, title) = match &layer.name {
         Some(name) => (name.clone(), format!("layer `{name}`")),
         None => (unnamed.clone(), unnamed),
@@ -148,17 +150,12 @@ impl Resolver<'_> {
             let path = self.needs_name(path.span(), &path.get_ref().0)?;
             self.add(path, Content::Removed, None, None);
         }
-        for directory in &layer.directories {
-            let (span, directory) = (directory.span(), directory.get_ref());
-            let path = self.needs_name(span, &directory.path.0)?;
-            let mode = directory.mode.map_or(DIRECTORY, |mode| mode.0.0);
-            self.add(path, Content::Directory, Some(mode), directory.owner);
-        }
         for copy in &layer.copy {
             if is_for(&copy.get_ref().platforms, self.platform) {
                 self.copy(copy.span(), copy.get_ref())?;
             }
         }
+        self.directories(layer)?;
         for symlink in &layer.symlinks {
             let (span, symlink) = (symlink.span(), symlink.get_ref());
             let path = self.needs_name(span.clone(), &symlink.path.0)?;
@@ -169,6 +166,32 @@ impl Resolver<'_> {
             }
             let target = symlink.target.clone().into_bytes();
             self.add(path, Content::Symlink(target), None, symlink.owner);
+        }
+        Ok(())
+    }
+
+    /// Directories of the list are instead of those that copies bring; what the list does not say is as there.
+    fn directories(&mut self, layer: &Layer) -> Result<(), Failure> {
+        let listed = layer.directories.iter();
+        let listed: HashSet<&[u8]> = listed
+            .map(|directory| directory.get_ref().path.0.as_str().as_bytes())
+            .collect();
+        let mut copied = HashMap::new();
+        self.entries.retain(|entry| {
+            let is_replaced =
+                entry.content == Content::Directory && listed.contains(entry.path.as_slice());
+            if is_replaced {
+                copied.insert(entry.path.clone(), (entry.mode, entry.owner));
+            }
+            !is_replaced
+        });
+        for directory in &layer.directories {
+            let (span, directory) = (directory.span(), directory.get_ref());
+            let path = self.needs_name(span, &directory.path.0)?;
+            let (mode, owner) = copied.get(&path).copied().unzip();
+            let mode = directory.mode.map(|mode| mode.0.0).or(mode.flatten());
+            let owner = directory.owner.or(owner.map(Text));
+            self.add(path, Content::Directory, mode.or(Some(DIRECTORY)), owner);
         }
         Ok(())
     }
