@@ -8,7 +8,9 @@ mod docker;
 mod export;
 mod image;
 mod index;
+mod old;
 mod output;
+mod store;
 #[cfg(test)]
 mod tests;
 
@@ -16,7 +18,8 @@ pub use docker::{
     DockerImage, describe_index, describe_manifest, docker_index, docker_manifest, layout_index,
 };
 pub use export::{Content, Export};
-pub use image::{ArchiveLimits, ArchiveStore, Image};
+pub use image::{ArchiveLimits, Image};
+pub use store::ArchiveStore;
 
 /// The manifest of a Docker archive.
 const DOCKER_MANIFEST: &str = "manifest.json";
