@@ -273,7 +273,7 @@ pub(crate) fn split(context: &Context, text: &str) -> (PathBuf, Selector) {
 }
 
 /// Tells whether a file starts like a layer: with a tar header, or compressed.
-fn is_layer(path: &Path) -> bool {
+pub(crate) fn is_layer(path: &Path) -> bool {
     let Ok(file) = fs::File::open(path) else {
         return false;
     };

@@ -18,6 +18,7 @@ use crate::cli::value::KeyAndValue;
 use crate::context::Context;
 use crate::output;
 use crate::report::{Explain as _, Failure};
+use crate::subject;
 
 /// Writes the digest of a file, or its metadata as a layer
 #[derive(Debug, clap::Args)]
@@ -197,6 +198,11 @@ impl Blob {
         let mut blob = HashingReader::new(fs::File::open(path)?);
         let mut decoder = Decoder::new(&mut blob, DecodeLimits::default()).explain(what)?;
         let codec = decoder.codec();
+        if codec == Codec::None && !subject::is_layer(path) {
+            let message = format!("{} is no tar, plain or compressed", what());
+            return Err(Failure::new(message)
+                .hint("any file will do without a diff_id: --digest-mode digest"));
+        }
         let tar = hash(&mut decoder, Algorithm::Sha256).explain(what)?;
         drop(decoder);
         io::copy(&mut blob, &mut io::sink())?;
