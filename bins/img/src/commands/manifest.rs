@@ -228,12 +228,10 @@ impl ConfigFlags {
         templates: ConfigTemplates,
     ) -> Result<ConfigOptions, Failure> {
         let mut options = ConfigOptions::default();
+        let created = self.created_timestamp.filter(|time| !time.is_empty());
         options.created = match &self.created {
             Some(path) => Some(read_time(context, path)?),
-            None => {
-                let flag = self.created_timestamp.filter(|time| !time.is_empty());
-                templates.created.or(flag)
-            }
+            None => templates.created.or(created),
         };
         options.user = Setting::from_word(self.user);
         options.environment = read_pairs(context, self.env_file.as_deref(), "environment")?;
