@@ -45,7 +45,7 @@ pub(crate) fn replay() -> Result<()> {
             "--manifest-path",
             "fuzz/Cargo.toml",
             "--target-dir",
-            "target/fuzz-replay",
+            "target",
         ],
     ))
 }
