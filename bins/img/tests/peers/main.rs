@@ -1,7 +1,12 @@
 //! Real runtimes, copiers and readers take what `img` makes.
 //!
 //! A tool that is not here is a skip that is printed and counted (`imgtest::oracle`), and in CI a failure.
-#![allow(clippy::panic, clippy::unwrap_used, reason = "all of this is a test")]
+#![allow(
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "all of this is a test"
+)]
 
 mod demo;
 mod large;
