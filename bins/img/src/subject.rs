@@ -17,6 +17,7 @@ use crate::report::{Explain as _, Failure};
 /// A layout or archive, and which of its images are meant.
 #[derive(Debug)]
 pub(crate) struct Images {
+    path: PathBuf,
     file: ImageFile,
     /// The entries of the index that were asked for.
     pub(crate) roots: Vec<Descriptor>,
@@ -61,7 +62,7 @@ impl Subject {
                 refuse_selector(&path, &selector)?;
                 return Ok(Self::Layer(path));
             }
-            Err(error) if error.kind() == imgstore::ErrorKind::Malformed => {
+            Err(error) if error.kind() == imgstore::ErrorKind::Malformed && !path.is_dir() => {
                 let message = format!("{} is neither an image nor a layer", path.display());
                 return Err(Failure::new(message).because(error));
             }
@@ -71,7 +72,7 @@ impl Subject {
             .index()
             .select(&selector)
             .explain(|| path.display().to_string())?;
-        Ok(Self::Images(Box::new(Images { file, roots })))
+        Ok(Self::Images(Box::new(Images { path, file, roots })))
     }
 
     /// Returns the layers that one image has, or the one that was named.
@@ -110,15 +111,15 @@ impl Images {
         let descriptor = match block_on(walk::find_image(&self.file, &self.roots, platform)) {
             Ok(descriptor) => descriptor,
             Err(error) if error.kind() == imgstore::ErrorKind::InvalidInput => {
-                let hint = "choose with --platform, like --platform linux/amd64";
-                return Err(Failure::from(error).hint(hint));
+                let failure = Failure::from(error).in_front(self.path.display());
+                return Err(failure.hint(self.how_to_choose()));
             }
             Err(error) => {
                 // An artifact is for no platform, but it may be the only thing that is there.
                 let all = self.all().ok().filter(|_| platform.is_none());
                 let [artifact] = all
                     .and_then(|all| <[Image; 1]>::try_from(all).ok())
-                    .ok_or(error)?;
+                    .ok_or_else(|| Failure::from(error).in_front(self.path.display()))?;
                 return Ok(artifact);
             }
         };
@@ -127,6 +128,27 @@ impl Images {
             .read_all_blocking(&descriptor, imgstore::MAX_DOCUMENT)?;
         let manifest = Raw::parse(&bytes)?;
         self.image(descriptor, manifest)
+    }
+
+    /// Returns the names in the index that an entry has; none if it has only its digest.
+    pub(crate) fn names_of(&self, root: &Descriptor) -> Vec<&str> {
+        let names = self.file.index().names();
+        let own = names.filter(|(_, named)| named.digest == root.digest);
+        own.map(|(name, _)| name).collect()
+    }
+
+    fn how_to_choose(&self) -> String {
+        let [first, _, ..] = &*self.roots else {
+            return "choose with --platform, like --platform linux/amd64".to_owned();
+        };
+        let path = self.path.display();
+        let named = |name: &str| self.file.index().names().filter(|it| it.0 == name).count();
+        match self.names_of(first).first() {
+            Some(name) if named(name) == 1 => {
+                format!("choose with PATH:NAME, like {path}:{name}")
+            }
+            _ => format!("choose with PATH@DIGEST, like {path}@{}", first.digest),
+        }
     }
 
     fn image(&self, descriptor: Descriptor, manifest: Raw<Manifest>) -> Result<Image, Failure> {

@@ -6,7 +6,7 @@ use imgcore::document::{Config, Document, Index, Manifest, Nesting, Raw};
 use imgcore::platform::best_match;
 use imgcore::{Descriptor, Digest, Platform};
 
-use crate::{BlobSource, BlobSourceExt, Error, ErrorKind, MAX_DOCUMENT, Result};
+use crate::{BlobSource, BlobSourceExt, Error, ErrorKind, MAX_DOCUMENT, REF_NAME, Result};
 
 /// More images than any index has that was not made to hurt.
 const MAX_IMAGES: usize = 10_000;
@@ -30,12 +30,22 @@ impl Contents {
     ///
     /// Those of the source, of documents that are none, and [`ErrorKind::TooLarge`] when there are too many.
     pub async fn read(source: &(impl BlobSource + ?Sized), roots: &[Descriptor]) -> Result<Self> {
+        Ok(Self::read_with_roots(source, roots).await?.0)
+    }
+
+    /// Also returns for each manifest the place of the root that leads to it first.
+    async fn read_with_roots(
+        source: &(impl BlobSource + ?Sized),
+        roots: &[Descriptor],
+    ) -> Result<(Self, Vec<usize>)> {
         let mut contents = Self::default();
+        let mut origins = Vec::new();
         let mut seen = HashSet::new();
-        let start = roots.iter().rev().map(|root| (root.clone(), None));
-        let mut waiting: Vec<(Descriptor, Option<Nesting>)> = start.collect();
+        let start = roots.iter().enumerate().rev();
+        let start = start.map(|(origin, root)| (root.clone(), None, origin));
+        let mut waiting: Vec<(Descriptor, Option<Nesting>, usize)> = start.collect();
         let mut bytes = 0_u64;
-        while let Some((descriptor, nesting)) = waiting.pop() {
+        while let Some((descriptor, nesting, origin)) = waiting.pop() {
             if let Some(nesting) = &nesting
                 && descriptor.media_type.is_index()
             {
@@ -55,19 +65,22 @@ impl Contents {
                 return Err(Error::too_large(text));
             }
             match document(source, &descriptor).await? {
-                Document::Manifest(manifest) => contents.manifests.push((descriptor, manifest)),
+                Document::Manifest(manifest) => {
+                    contents.manifests.push((descriptor, manifest));
+                    origins.push(origin);
+                }
                 Document::Index(index) => {
                     let nesting = match nesting {
                         None => Nesting::new(descriptor.digest),
                         Some(nesting) => nesting.enter(descriptor.digest)?,
                     };
                     let children = index.manifests.iter().rev();
-                    waiting.extend(children.map(|it| (it.clone(), Some(nesting.clone()))));
+                    waiting.extend(children.map(|it| (it.clone(), Some(nesting.clone()), origin)));
                     contents.indexes.push(index);
                 }
             }
         }
-        Ok(contents)
+        Ok((contents, origins))
     }
 
     /// Returns every layer of the manifests, in order, each digest once.
@@ -111,55 +124,125 @@ pub async fn config(
 /// Finds the manifest of the image that is meant by some entries of an index (see
 /// [`LayoutIndex::select`](crate::LayoutIndex::select)): the best one for `platform`, or the only one there is.
 ///
-/// Where entries say no platform, the configs of their images do. Artifacts that are no images never count.
+/// Where entries say no platform, the configs of their images do. Artifacts that are no images never count. Of equal
+/// platforms within one index the first is taken, as the image specification wants it; between roots nothing is
+/// chosen.
 ///
 /// # Errors
 ///
-/// [`ErrorKind::NotFound`] when no image is for the platform, [`ErrorKind::InvalidInput`] when there are several and no
-/// platform is given; both texts list what there is.
+/// [`ErrorKind::NotFound`] when no image is for the platform, [`ErrorKind::InvalidInput`] when there are several and
+/// no platform is given, or several roots have one for it; all texts list what there is.
 pub async fn find_image(
     source: &(impl BlobSource + ?Sized),
     roots: &[Descriptor],
     platform: Option<&Platform>,
 ) -> Result<Descriptor> {
-    let contents = Contents::read(source, roots).await?;
+    let (contents, origins) = Contents::read_with_roots(source, roots).await?;
     let mut images = Vec::new();
-    for (descriptor, manifest) in &contents.manifests {
+    for ((descriptor, manifest), origin) in contents.manifests.iter().zip(origins) {
         if manifest.is_image() {
             let platform = match &descriptor.platform {
                 Some(platform) => platform.clone(),
                 None => config(source, manifest).await?.platform().clone(),
             };
-            images.push((descriptor, platform));
+            images.push(Candidate {
+                descriptor,
+                platform,
+                origin,
+            });
         }
     }
-    let chosen = match (platform, images.as_slice()) {
-        (None, [only]) => Some(only),
-        (None, _) => None,
-        (Some(wanted), images) => {
-            let offered = images.iter().map(|(_, platform)| Some(platform));
-            best_match(&wanted.runnable(), offered).and_then(|place| images.get(place))
-        }
+    choose(roots, &images, platform).map(|it| it.descriptor.clone())
+}
+
+/// An image that may be meant.
+struct Candidate<'a> {
+    descriptor: &'a Descriptor,
+    platform: Platform,
+    /// The place of its root.
+    origin: usize,
+}
+
+fn choose<'a, 'd>(
+    roots: &[Descriptor],
+    images: &'a [Candidate<'d>],
+    platform: Option<&Platform>,
+) -> Result<&'a Candidate<'d>> {
+    let Some(first) = images.first() else {
+        return Err(Error::new(ErrorKind::NotFound, "there is no image"));
     };
-    if let Some((descriptor, _)) = chosen {
-        return Ok((*descriptor).clone());
-    }
-    let offered: Vec<_> = images
+    let offered = || shown(images.iter().map(|it| it.platform.to_string()));
+    let Some(wanted) = platform else {
+        if images.len() == 1 {
+            return Ok(first);
+        }
+        let text = if images.iter().all(|it| it.origin == first.origin) {
+            let offered = offered();
+            format!("several images are meant, for {offered}; a platform must be given")
+        } else {
+            let named = shown(images.iter().map(|it| {
+                let name = name_among(roots, it.origin);
+                format!("{name} for {}", it.platform)
+            }));
+            format!("several images are meant, {named}; one must be named")
+        };
+        return Err(Error::new(ErrorKind::InvalidInput, text));
+    };
+    let platforms = images.iter().map(|it| Some(&it.platform));
+    let best = best_match(&wanted.runnable(), platforms).and_then(|place| images.get(place));
+    let Some(best) = best else {
+        let text = format!(
+            "no image is for {wanted}; there are images for {}",
+            offered()
+        );
+        return Err(Error::new(ErrorKind::NotFound, text));
+    };
+    let equal = best.platform.normalized();
+    let mut equals: Vec<usize> = images
         .iter()
-        .map(|(_, platform)| platform.to_string())
+        .filter(|it| it.platform.normalized() == equal)
+        .map(|it| it.origin)
         .collect();
-    let offered = offered.join(", ");
-    Err(match platform {
-        _ if images.is_empty() => Error::new(ErrorKind::NotFound, "there is no image"),
-        Some(wanted) => {
-            let text = format!("no image is for {wanted}; there are images for {offered}");
-            Error::new(ErrorKind::NotFound, text)
+    equals.dedup();
+    if equals.len() > 1 {
+        let named = shown(equals.into_iter().map(|origin| name_among(roots, origin)));
+        let text = format!("several images are for {wanted}, {named}; one must be named");
+        return Err(Error::new(ErrorKind::InvalidInput, text));
+    }
+    Ok(best)
+}
+
+/// Returns what only the root at `place` is called: its name, or else its digest.
+fn name_among(roots: &[Descriptor], place: usize) -> String {
+    let name = |root: &Descriptor| root.annotations.get(REF_NAME).cloned();
+    let Some(root) = roots.get(place) else {
+        return String::new();
+    };
+    match name(root) {
+        Some(own)
+            if roots
+                .iter()
+                .filter_map(name)
+                .filter(|it| *it == own)
+                .count()
+                == 1 =>
+        {
+            format!("{own:?}")
         }
-        None => {
-            let text = format!("several images are meant, for {offered}; a platform must be given");
-            Error::new(ErrorKind::InvalidInput, text)
-        }
-    })
+        _ => root.digest.to_string(),
+    }
+}
+
+/// Lists items, but not thousands.
+fn shown(items: impl Iterator<Item = String>) -> String {
+    const SHOWN: usize = 10;
+    let mut items: Vec<String> = items.collect();
+    if items.len() > SHOWN {
+        let more = format!("{} more", items.len() - SHOWN);
+        items.truncate(SHOWN);
+        items.push(more);
+    }
+    items.join(", ")
 }
 
 #[cfg(test)]
@@ -229,6 +312,39 @@ mod tests {
         let error = block_on(find_image(&store, &[root], None)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
         insta::assert_snapshot!(error, @"several images are meant, for linux/amd64, linux/arm64; a platform must be given");
+    }
+
+    #[test]
+    fn between_names_of_a_layout_nothing_is_chosen() {
+        let store = MemoryStore::new();
+        let named = |mut descriptor: Descriptor, name: &str| {
+            let annotation = (REF_NAME.to_owned(), name.to_owned());
+            descriptor.annotations.extend([annotation]);
+            descriptor
+        };
+        let [amd64, arm64] = ["amd64", "arm64"].map(|it| image(&store, it));
+        let config = r#"{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[]},"author":"x"}"#;
+        let other = put(&store, MediaType::OCI_CONFIG, config.into());
+        let other = manifest(&store, &other);
+        let check = |roots: &[Descriptor], platform: Option<&str>| {
+            let platform = platform.map(|text| text.parse().unwrap());
+            let found = block_on(find_image(&store, roots, platform.as_ref()));
+            found.map(|found| found.digest).map_err(|error| {
+                assert_eq!(error.kind(), ErrorKind::InvalidInput);
+                error.to_string()
+            })
+        };
+        let roots = [named(amd64.clone(), "1"), named(other.clone(), "2")];
+        insta::assert_snapshot!(check(&roots, None).unwrap_err(), @r#"several images are meant, "1" for linux/amd64, "2" for linux/amd64; one must be named"#);
+        insta::assert_snapshot!(check(&roots, Some("linux/amd64")).unwrap_err(), @r#"several images are for linux/amd64, "1", "2"; one must be named"#);
+        let same_name = [named(amd64.clone(), "1"), named(other.clone(), "1")];
+        let error = check(&same_name, Some("linux/amd64")).unwrap_err();
+        assert!(error.contains(&other.digest.to_string()), "{error}");
+        let distinct = [named(amd64.clone(), "1"), named(arm64.clone(), "2")];
+        assert_eq!(check(&distinct, Some("linux/arm64")), Ok(arm64.digest));
+        // Within one index the first of equals is the one.
+        let index = [index(&store, &[amd64.clone(), other])];
+        assert_eq!(check(&index, Some("linux/amd64")), Ok(amd64.digest));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::path::Path;
 use fs_err as fs;
 use imgcore::Platform;
 use imgcore::digest::HashingReader;
-use imgcore::document::Config;
+use imgcore::document::{Config, Raw};
 use imgcore::json::{Object, Value};
 use imgtar::{DecodeLimits, Decoder, Limits, Reader};
 
@@ -90,16 +90,14 @@ fn to_json(images: &[Image]) -> Vec<u8> {
 fn describe_images(images: &Images, shown: &[Image]) -> String {
     let mut text = String::new();
     for root in &images.roots {
-        let name = root
-            .annotations
-            .get(imgstore::REF_NAME)
-            .map_or("(no name)", String::as_str);
-        line(
-            &mut text,
-            0,
-            name,
-            &format!("{} {}", root.digest, root.media_type),
-        );
+        let mut names = images.names_of(root);
+        if names.is_empty() {
+            names.push("(no name)");
+        }
+        let what = format!("{} {}", root.digest, root.media_type);
+        for name in names {
+            line(&mut text, 0, name, &what);
+        }
     }
     for image in shown {
         text.push('\n');
@@ -161,7 +159,7 @@ fn describe_image(image: &Image, text: &mut String) {
     }
 }
 
-fn describe_config(config: &Config, text: &mut String) {
+fn describe_config(config: &Raw<Config>, text: &mut String) {
     let words = |list: &[String]| {
         let json = Value::from(list.iter().map(String::as_str).collect::<Vec<_>>()).to_compact();
         if list.is_empty() {
@@ -194,6 +192,17 @@ fn describe_config(config: &Config, text: &mut String) {
         property("volume", volume);
     }
     property("stop signal", config.stop_signal());
+    if let Some(check) = health_check(config) {
+        property("healthcheck", &check);
+    }
+}
+
+/// The test of Docker's health check, as it stands there.
+fn health_check(config: &Raw<Config>) -> Option<String> {
+    let execution = config.object().get("config")?.as_object()?;
+    let check = execution.get("Healthcheck")?.as_object()?;
+    let test = check.get("Test")?.to_compact();
+    Some(String::from_utf8_lossy(&test).into_owned())
 }
 
 /// Everything that the metadata of a layer would say.

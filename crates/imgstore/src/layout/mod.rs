@@ -141,7 +141,7 @@ impl OciLayout {
     ///
     /// When it cannot be read, is too large, or is no index.
     pub fn index(&self) -> Result<LayoutIndex> {
-        LayoutIndex::parse(&self.document(INDEX)?)
+        LayoutIndex::parse(&self.document(INDEX)?).map_err(|error| error.at(self.place()))
     }
 
     /// Adds an image to the index. With a name, it replaces the image that has that name.
