@@ -229,7 +229,9 @@ impl Resolver<'_> {
             self.add(path, content, mode, copy.owner);
             return Ok(());
         }
-        let from = self.fill_in(copy.from.as_deref().unwrap_or_default());
+        let from = self
+            .fill_in(copy.from.as_deref().unwrap_or_default())
+            .map_err(|error| self.file.at(span.clone(), error))?;
         let selection = Selection::new(&from, &copy.exclude)
             .map_err(|error| self.file.at(span.clone(), error))?;
         let root = self.file.path(&selection.root);
@@ -329,11 +331,19 @@ impl Resolver<'_> {
     }
 
     /// Puts the platform into a path: `{os}`, `{arch}` and `{variant}`.
-    fn fill_in(&self, from: &str) -> String {
+    fn fill_in(&self, from: &str) -> Result<String, String> {
         let variant = self.platform.variant.as_deref().unwrap_or_default();
-        from.replace("{os}", &self.platform.os)
+        // `build/{variant}` would be all of `build`.
+        if variant.is_empty() && from.split('/').any(|component| component == "{variant}") {
+            let platform = &self.platform;
+            return Err(format!(
+                "`{from}`: {platform} has no variant, and would get everything above"
+            ));
+        }
+        Ok(from
+            .replace("{os}", &self.platform.os)
             .replace("{arch}", &self.platform.architecture)
-            .replace("{variant}", variant)
+            .replace("{variant}", variant))
     }
 }
 
