@@ -22,7 +22,7 @@ use crate::report::Failure;
 use crate::worker;
 
 pub(crate) use argument_file::expand as expand_argument_file;
-use grammar::Grammar;
+use grammar::{Grammar, Words};
 
 /// The arguments of a subcommand, which know how to run.
 pub(crate) trait Run: Args {
@@ -131,13 +131,18 @@ impl Subcommand {
         }
         let matches = command
             .no_binary_name(true)
-            .try_get_matches_from(words.arguments)
-            .map_err(|error| self.parse_failure(&error))?;
+            .try_get_matches_from(&words.arguments)
+            .map_err(|error| self.parse_failure(&error, &words))?;
         (self.run)(&matches, context)
     }
 
-    fn parse_failure(&self, error: &clap::Error) -> Failure {
-        let failure = self.usage_failure(usage::failure(error));
+    fn parse_failure(&self, error: &clap::Error, words: &Words) -> Failure {
+        let late = || usage::late_flag(error, &self.command(), words.first_other_word()?);
+        let failure = match self.grammar {
+            Grammar::FlagsFirst => late(),
+            Grammar::FlagsAnywhere => None,
+        };
+        let failure = self.usage_failure(failure.unwrap_or_else(|| usage::failure(error)));
         let is_bad_value = matches!(
             error.kind(),
             ErrorKind::InvalidValue | ErrorKind::ValueValidation

@@ -1,5 +1,8 @@
 //! Messages about words that cannot be used.
 
+use std::ffi::OsStr;
+
+use clap::Command;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use crate::report::Failure;
@@ -21,7 +24,7 @@ pub(crate) fn failure(error: &clap::Error) -> Failure {
                 None => with_choices(failure, error),
             }
         }
-        ErrorKind::UnknownArgument => unexpected_word(&argument),
+        ErrorKind::UnknownArgument => Failure::new(format!("unexpected word `{argument}`")),
         ErrorKind::ArgumentConflict => {
             let other = context(error, ContextKind::PriorArg);
             Failure::new(format!("{argument} and {other} exclude each other"))
@@ -39,12 +42,20 @@ pub(crate) fn is_no_choice(error: &clap::Error) -> bool {
         && !choices.split(", ").any(|choice| choice == "true")
 }
 
-fn unexpected_word(word: &str) -> Failure {
-    let failure = Failure::new(format!("unexpected word `{word}`"));
-    if word.starts_with('-') {
-        return failure.hint("flags stand before the first word that is none");
+/// Says that a flag stands behind `word`, which ended the flags, if that is what is wrong.
+pub(crate) fn late_flag(error: &clap::Error, command: &Command, word: &OsStr) -> Option<Failure> {
+    let flag = context(error, ContextKind::InvalidArg);
+    if error.kind() != ErrorKind::UnknownArgument || !flag.starts_with('-') {
+        return None;
     }
-    failure
+    let word = word.to_string_lossy();
+    let failure = Failure::new(format!("`{flag}` stands behind `{word}`"));
+    let last = command.get_positionals().last()?;
+    let names = last.get_value_names().unwrap_or_default();
+    Some(match names.first() {
+        Some(name) => failure.hint(format!("flags come first, {name} last")),
+        None => failure.hint("flags come first"),
+    })
 }
 
 fn with_choices(failure: Failure, error: &clap::Error) -> Failure {

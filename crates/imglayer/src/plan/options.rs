@@ -155,7 +155,8 @@ pub enum SymlinkPolicy {
     /// They are stored with the text that they have: nothing from outside of the tree gets in.
     #[default]
     Keep,
-    /// Links with a relative text that stays inside of the tree are kept, others are followed.
+    /// Links with a relative text that stays inside of the tree are kept, and so are links that lead nowhere, with
+    /// the text that they have; others are followed.
     ///
     /// This is for the tree artifacts of a build: a sandbox may hold a link to the real file
     /// instead of the file. A link that leads to the same place of another copy of the tree is

@@ -91,6 +91,29 @@ fn a_tree_is_the_same_through_a_sandbox_of_links() {
 }
 
 #[test]
+fn links_that_lead_nowhere_are_kept_as_they_are() {
+    let disk = Disk::new();
+    disk.symlink("real/up", "../absent");
+    disk.symlink("real/absolute", "/nonexistent/target");
+    for name in ["up", "absolute"] {
+        disk.symlink(
+            &format!("sandbox/{name}"),
+            disk.path(&format!("real/{name}")),
+        );
+    }
+    let real = tree_with(&disk, "real", SymlinkPolicy::KeepInside).unwrap();
+    assert_eq!(
+        tree_with(&disk, "sandbox", SymlinkPolicy::KeepInside).unwrap(),
+        real
+    );
+    insta::assert_snapshot!(real, @r"
+    d 755 t/
+    l 777 t/absolute -> /nonexistent/target
+    l 777 t/up -> ../absent
+    ");
+}
+
+#[test]
 fn links_that_lead_nowhere_or_in_circles_are_errors_where_they_are_followed() {
     let dangling = Disk::new();
     dangling.symlink("t/x", "/nonexistent/target");
@@ -98,7 +121,7 @@ fn links_that_lead_nowhere_or_in_circles_are_errors_where_they_are_followed() {
     d 755 t/
     l 777 t/x -> /nonexistent/target
     ");
-    insta::assert_snapshot!(tree_with(&dangling, "t", SymlinkPolicy::KeepInside).unwrap_err(), @"input for t/x: failed to query resolved metadata `DISK/t/x`: No such file or directory (os error 2)");
+    insta::assert_snapshot!(tree_with(&dangling, "t", SymlinkPolicy::Follow).unwrap_err(), @"input for t/x: failed to query resolved metadata `DISK/t/x`: No such file or directory (os error 2)");
 
     let mutual = Disk::new();
     mutual.directory("a/t");

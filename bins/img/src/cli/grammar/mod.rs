@@ -42,6 +42,15 @@ pub(crate) struct Words {
     pub(crate) verbose: bool,
 }
 
+impl Words {
+    /// Returns the first word that is no flag.
+    pub(crate) fn first_other_word(&self) -> Option<&OsStr> {
+        let mut words = self.arguments.iter();
+        words.find(|word| *word == "--")?;
+        words.next().map(OsString::as_os_str)
+    }
+}
+
 /// Reads the words of a subcommand; `command` says which flags there are.
 ///
 /// # Errors

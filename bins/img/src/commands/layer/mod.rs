@@ -35,8 +35,12 @@ const ENTRIES: &str = "How it is stored";
 
 /// Makes a layer of files, directories, links, runfiles and tars
 ///
-/// Inputs with the same path: the last one is taken, in the order imported tars, added files,
-/// executables with their runfiles, symlinks, empty files.
+/// Of inputs with the same path the last one is taken, in the order imported tars, files and executables with their
+/// runfiles, symlinks, empty files. But several files or executables with the same path make it a directory, in which each has
+/// its own name.
+///
+/// Files and directories get mode 0755, owner 0:0 and the time 0 unless metadata says otherwise; links in a directory
+/// that stay in it or lead nowhere are kept, others are followed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// Add a file or directory; a symlink is followed

@@ -14,8 +14,8 @@ const MOST_HOPS: usize = 40;
 pub(super) enum Resolved {
     /// It has this text, which leads to a place in the tree.
     Inside(Vec<u8>),
-    /// It leads somewhere else.
-    Outside,
+    /// It leads somewhere else; this is its text.
+    Outside(Vec<u8>),
 }
 
 /// Judges the symlink at `host`, which is at `own_path` of its tree and `entry` in the layer.
@@ -36,14 +36,14 @@ pub(super) fn resolve(
             return Ok(Resolved::Inside(text));
         }
         let (Some(target), Some(same_place)) = (sys::name(&text), &same_place) else {
-            return Ok(Resolved::Outside);
+            return Ok(Resolved::Outside(text));
         };
         // An absolute text replaces the directory that it is joined to.
         let target = link.parent().unwrap_or(Path::new("")).join(target);
         let is_copy = target.ends_with(same_place)
             && fs_err::symlink_metadata(&target).is_ok_and(|found| found.is_symlink());
         if !is_copy {
-            return Ok(Resolved::Outside);
+            return Ok(Resolved::Outside(text));
         }
         link = target;
     }

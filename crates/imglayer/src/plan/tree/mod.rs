@@ -162,7 +162,7 @@ impl Walk<'_> {
             SymlinkPolicy::KeepInside => {
                 match follow::resolve(&item.host, &item.own_path, &entry)? {
                     Resolved::Inside(text) => Some(text),
-                    Resolved::Outside => None,
+                    Resolved::Outside(text) => leads_nowhere(&item.host).then_some(text),
                 }
             }
         };
@@ -208,4 +208,9 @@ impl Walk<'_> {
         }
         Ok(())
     }
+}
+
+/// Says whether what a link leads to does not exist.
+fn leads_nowhere(link: &Path) -> bool {
+    fs_err::metadata(link).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
 }
