@@ -46,13 +46,16 @@ pub(crate) fn index(build: &Build, images: &[Descriptor]) -> Vec<u8> {
 
 fn set_config(options: &mut ImageOptions, config: &Config) {
     let target = &mut options.config;
-    target.created.clone_from(&config.created);
+    target.created = config.created.as_ref().map(|time| time.0.clone());
     target.user = told(config.user.as_ref());
     target.working_dir = told(config.working_dir.as_ref());
     target.stop_signal = told(config.stop_signal.as_ref());
     target.entrypoint = told(config.entrypoint.as_ref());
     target.command = told(config.cmd.as_ref());
-    target.environment.clone_from(&config.env);
+    let variables = config.env.iter();
+    target.environment = variables
+        .map(|(name, value)| (name.get_ref().clone(), value.clone()))
+        .collect();
     target.labels.clone_from(&config.labels);
 }
 

@@ -96,7 +96,8 @@ fn build(
     store: &DirectoryStore,
 ) -> Result<Built, Failure> {
     let build = &file.build;
-    let mut writer = Layers::new(context, store, build.config.created.as_deref());
+    let created = build.config.created.as_ref().map(|time| time.0.as_str());
+    let mut writer = Layers::new(context, store, created);
     let mut images = Vec::new();
     for (platform, layers) in layers {
         let base = base.map(|base| base.image_for(&platform)).transpose()?;

@@ -1,5 +1,6 @@
 //! Reading a build file.
 
+mod form;
 #[cfg(test)]
 mod published;
 mod schema;
@@ -138,13 +139,12 @@ impl BuildFile {
         }
         self.check_name()?;
         self.check_platforms()?;
-        if let Some(name) = build
-            .config
-            .env
-            .keys()
-            .find(|name| name.is_empty() || name.contains('='))
-        {
-            return Err(self.anywhere(format!("`{name}` cannot be the name of a variable")));
+        for name in build.config.env.keys() {
+            if name.get_ref().is_empty() || name.get_ref().contains('=') {
+                let message = format!("`{}` cannot be the name of a variable", name.get_ref());
+                let hint = "write env = { NAME = \"value\" }";
+                return Err(self.at(name.span(), message).hint(hint));
+            }
         }
         if let Some(base) = &build.base {
             self.check_base(base.span(), base.get_ref())?;
@@ -266,11 +266,23 @@ pub(super) fn plain_words(message: &str) -> String {
 /// Says in one line what the parser said in several, in the words of this program.
 fn in_file(shown: &Path, text: &str, error: &toml::de::Error) -> Failure {
     let message = plain_words(error.message());
-    let place = match error.span() {
-        Some(span) => place(shown, text, span),
-        None => shown.display().to_string(),
+    let Some(span) = error.span() else {
+        return Failure::new(format!("{}: {message}", shown.display()));
     };
-    Failure::new(format!("{place}: {message}"))
+    let place = place(shown, text, span.clone());
+    let is_about_type = ["invalid type", "invalid value", "wanted "]
+        .iter()
+        .any(|start| message.starts_with(start));
+    match is_about_type
+        .then(|| form::wrong_type(text, span))
+        .flatten()
+    {
+        None => Failure::new(format!("{place}: {message}")),
+        Some(wrong) => {
+            let failure = Failure::new(format!("{place}: {}", wrong.message));
+            failure.hint(format!("write {}", wrong.form))
+        }
+    }
 }
 
 /// Names a place: `img.toml:3:7`, counted in characters from one.

@@ -108,6 +108,30 @@ fn every_key_is_on_the_page() {
     }
 }
 
+#[test]
+fn every_key_has_a_form_that_is_taken() {
+    let schema: Value = serde_json::from_str(SCHEMA).unwrap();
+    for (name, text) in TABLES {
+        let table = match *name {
+            "" => &schema,
+            name => &schema["$defs"][name],
+        };
+        for key in keys(&table["properties"]) {
+            if matches!(key, "push" | "load") {
+                continue;
+            }
+            let form = form::form(key).unwrap_or_else(|| panic!("{key} has no form"));
+            let starts = [format!("{key} = "), format!("[[{key}]]")];
+            assert!(starts.iter().any(|it| form.starts_with(it)), "{form}");
+            let text = text.replace("KEY = 1", form).replace('…', &"0".repeat(64));
+            // What it says may lack other keys, but is of the right type.
+            let message = toml::from_str::<Build>(&text).unwrap_err();
+            let message = message.message();
+            assert!(message.starts_with("missing field"), "{text}: {message}");
+        }
+    }
+}
+
 /// Returns the first TOML block of a page.
 fn block(page: &str) -> &str {
     let (_, rest) = page.split_once("```toml\n").unwrap();

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use toml::Spanned;
 
-use super::value::{Duration, ImagePath, Mode, Owner, Port, Text};
+use super::value::{Duration, ImagePath, Mode, Owner, Port, Text, Time};
 
 /// The whole file.
 #[derive(Debug, Deserialize)]
@@ -132,13 +132,13 @@ pub(crate) enum Level {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
     pub(crate) author: Option<String>,
-    pub(crate) created: Option<String>,
+    pub(crate) created: Option<Time>,
     pub(crate) user: Option<String>,
     pub(crate) working_dir: Option<String>,
     pub(crate) entrypoint: Option<Vec<String>>,
     pub(crate) cmd: Option<Vec<String>>,
     #[serde(default)]
-    pub(crate) env: BTreeMap<String, String>,
+    pub(crate) env: BTreeMap<Spanned<String>, String>,
     #[serde(default)]
     pub(crate) labels: BTreeMap<String, String>,
     #[serde(default)]

@@ -33,7 +33,10 @@ fn an_error_has_its_place_and_key() {
     let check = |line: &str| refusal(&format!("{line}\n{SMALL}"));
     insta::assert_snapshot!(check("\"nöme\" = 1"), @"img: img.toml:1:1: unknown key `nöme`, expected one of `name`, `tags`, `platforms`, `base`, `compression`, `level`, `hard_links`, `preserve_modes`, `layer`, `config`, `annotations`, `output`, `push`, `load`");
     insta::assert_snapshot!(check("name = \"Hello\""), @"img: img.toml:1:8: `Hello`: the name of a repository is lower case, and `Hello` is not");
-    insta::assert_snapshot!(check("name = 1"), @"img: img.toml:1:8: invalid type: integer `1`, expected a text in quotes");
+    insta::assert_snapshot!(check("name = 1"), @r#"
+    img: img.toml:1:8: `name` cannot be `1`
+    hint: write name = "hello"
+    "#);
     insta::assert_snapshot!(check("push = {}"), @r"
     img: img.toml:1:8: `push` is not built yet
     hint: write the image to a layout or archive with [output]
@@ -48,7 +51,10 @@ fn an_error_has_its_place_and_key() {
     insta::assert_snapshot!(check("base = { path = \"b\", digest = \"sha256:0\" }"), @"img: img.toml:1:31: `sha256:0`: a sha256 digest has 64 hex digits");
     insta::assert_snapshot!(check("layer = [{ copy = [{ to = \"/a\" }] }]"), @"img: img.toml:1:20: a copy needs `from` or `content`");
     insta::assert_snapshot!(check("layer = [{ copy = [{ from = \"a\", to = \"/../a\" }] }]"), @"img: img.toml:1:39: `/../a`: `..` cannot stand in a path of the image");
-    insta::assert_snapshot!(check("layer = [{ copy = [{ from = \"a\", to = \"/a\", mode = 755 }] }]"), @"img: img.toml:1:52: invalid type: integer `755`, expected a text in quotes");
+    insta::assert_snapshot!(check("layer = [{ copy = [{ from = \"a\", to = \"/a\", mode = 755 }] }]"), @r#"
+    img: img.toml:1:52: `mode` cannot be `755`
+    hint: write mode = "0755"
+    "#);
     insta::assert_snapshot!(check("layer = [{ copy = [{ from = \"a\", to = \"/a\", mod = \"755\" }] }]"), @"img: img.toml:1:45: unknown key `mod`, expected one of `from`, `content`, `to`, `exclude`, `mode`, `directory_mode`, `owner`, `platforms`");
     insta::assert_snapshot!(check("layer = [{ copy = [{ content = \"a\", to = \"/a/\" }] }]"), @"img: img.toml:1:20: `content` needs a file's path, and /a is a directory");
     insta::assert_snapshot!(check("a ="), @"img: img.toml:1:4: string values must be quoted, expected literal string");
@@ -78,7 +84,78 @@ fn names_and_variables_that_mean_nothing_are_refused() {
     let digest = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
     insta::assert_snapshot!(check(&format!("name = \"a@{digest}\"")), @"img: img.toml: `name` has a digest, which only the finished image has");
     insta::assert_snapshot!(check("tags = [\"v1\"]"), @"img: img.toml: `tags` are tags of a name: write `name` too");
-    insta::assert_snapshot!(check("config.env = { \"A=B\" = \"1\" }"), @"img: img.toml: `A=B` cannot be the name of a variable");
+    insta::assert_snapshot!(check("config.env = { \"A=B\" = \"1\" }"), @r#"
+    img: img.toml:1:16: `A=B` cannot be the name of a variable
+    hint: write env = { NAME = "value" }
+    "#);
+}
+
+#[test]
+fn a_value_of_another_type_is_named_with_the_form_to_write() {
+    let check = |line: &str| refusal(&format!("{line}\n{SMALL}"));
+    insta::assert_snapshot!(check("config.entrypoint = \"/x\""), @r#"
+    img: img.toml:1:21: `entrypoint` cannot be `"/x"`
+    hint: write entrypoint = ["/usr/bin/hello", "--verbose"]
+    "#);
+    insta::assert_snapshot!(check("config.env = [\"A=1\"]"), @r#"
+    img: img.toml:1:14: `env` cannot be `["A=1"]`
+    hint: write env = { LANG = "C.UTF-8" }
+    "#);
+    insta::assert_snapshot!(check("config = { env = { user = 1 } }"), @r#"
+    img: img.toml:1:27: `env.user` cannot be `1`
+    hint: write env = { LANG = "C.UTF-8" }
+    "#);
+    insta::assert_snapshot!(check("config.healthcheck = { test = [], retries = -1 }"), @r"
+    img: img.toml:1:45: `retries` cannot be `-1`
+    hint: write retries = 3
+    ");
+    insta::assert_snapshot!(check("level = 9"), @r#"
+    img: img.toml:1:9: `level` cannot be `9`
+    hint: write level = "best"
+    "#);
+    insta::assert_snapshot!(check("layer = [{ directories = [\"/tmp\"] }]"), @r#"
+    img: img.toml:1:27: `directories` cannot be `"/tmp"`
+    hint: write directories = [{ path = "/var/lib/app", mode = "0700" }]
+    "#);
+    insta::assert_snapshot!(check("layer = [{ copy = [{ content = \"a\", to = \"/a\", mode = 0o755 }] }]"), @r#"
+    img: img.toml:1:55: `mode` cannot be `0o755`
+    hint: write mode = "0755"
+    "#);
+    insta::assert_snapshot!(check("layer = { copy = [{ from = \"a/long/path\", to = \"/a/long/path\" }] }"), @r"
+    img: img.toml:1:9: `layer` cannot be this
+    hint: write [[layer]]
+    ");
+    insta::assert_snapshot!(check("config = 1"), @r#"
+    img: img.toml:1:10: `config` cannot be `1`
+    hint: write config = { user = "1000:1000" }
+    "#);
+    insta::assert_snapshot!(refusal(&format!("{SMALL}[[layer]]\nname = \"a\"\n[[layer]]\nremove = \"/a\"\n")), @r#"
+    img: img.toml:8:10: `remove` cannot be `"/a"`
+    hint: write remove = ["/etc/motd"]
+    "#);
+}
+
+#[test]
+fn a_time_is_a_text_or_a_time_of_toml() {
+    let created = |value: &str| {
+        let build = parse(&format!("config.created = {value}\n{SMALL}")).unwrap();
+        build.build.config.created.unwrap().0
+    };
+    for value in [
+        "\"2031-05-06T07:08:09.00Z\"",
+        "2031-05-06T07:08:09Z",
+        "2031-05-06 07:08:09z",
+    ] {
+        assert_eq!(created(value), "2031-05-06T07:08:09Z", "{value}");
+    }
+    let check = |value: &str| refusal(&format!("config.created = {value}\n{SMALL}"));
+    insta::assert_snapshot!(check("\"yesterday\""), @r#"img: img.toml:1:18: "yesterday" is no RFC 3339 time such as 2031-05-06T07:08:09Z"#);
+    insta::assert_snapshot!(check("2031-05-06"), @r#"img: img.toml:1:18: "2031-05-06" is no RFC 3339 time such as 2031-05-06T07:08:09Z"#);
+    insta::assert_snapshot!(check("1"), @r#"
+    img: img.toml:1:18: `created` cannot be `1`
+    hint: write created = "2031-05-06T07:08:09Z"
+    "#);
+    insta::assert_snapshot!(check("{ a = 1 }"), @"img: img.toml:1:18: write a time like 2031-05-06T07:08:09Z");
 }
 
 #[test]

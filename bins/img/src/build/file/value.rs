@@ -6,7 +6,9 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::str::FromStr;
 
-use serde::de::{self, Deserialize, Deserializer, Visitor};
+use imgcore::assemble::canonical_timestamp;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 
 /// A value that is written as a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -46,6 +48,37 @@ where
     }
 }
 
+/// A point in time, in the one spelling that images have: a text or a date and time of TOML.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Time(pub(crate) String);
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TimeVisitor)
+    }
+}
+
+struct TimeVisitor;
+
+impl<'de> Visitor<'de> for TimeVisitor {
+    type Value = Time;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a time")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Time, E> {
+        canonical_timestamp(text).map(Time).map_err(E::custom)
+    }
+
+    /// Takes what `toml` makes of a time without quotes.
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Time, A::Error> {
+        let time = toml::value::Datetime::deserialize(MapAccessDeserializer::new(map))
+            .map_err(|_| A::Error::custom(ParseValueError::Time))?;
+        self.visit_str(&time.to_string())
+    }
+}
+
 /// What is wrong with a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ParseValueError {
@@ -61,6 +94,8 @@ pub(crate) enum ParseValueError {
     Parent,
     #[error("write a port like 80 or 53/udp")]
     Port,
+    #[error("write a time like 2031-05-06T07:08:09Z")]
+    Time,
 }
 
 /// A path inside of the image: relative to its root, without `.` and `..`.
