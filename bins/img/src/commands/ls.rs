@@ -63,7 +63,9 @@ impl Run for Arguments {
 fn one_layer(mut layers: Vec<Vec<Entry>>, number: usize) -> Result<Vec<Entry>, Failure> {
     let count = layers.len();
     if number >= count {
-        let message = format!("--layer {number}: the image has {count} layers, counted from 0");
+        let message = format!(
+            "--layer {number}: the number of layers is {count}, and they are counted from 0"
+        );
         return Err(Failure::new(message));
     }
     Ok(layers.swap_remove(number))

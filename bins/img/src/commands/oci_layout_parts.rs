@@ -151,10 +151,12 @@ fn layer_metadata(
     }
     if count != parts.layers.len() || !are_numbered {
         let numbers: Vec<_> = parts.layers.keys().map(ToString::to_string).collect();
-        let message = format!(
-            "the image has {count} layers, and the flags name layers {}",
-            numbers.join(", ")
-        );
+        let named = match numbers.join(", ") {
+            none if none.is_empty() => "no layer".to_owned(),
+            some => format!("layers {some}"),
+        };
+        let plural = if count == 1 { "" } else { "s" };
+        let message = format!("the image has {count} layer{plural}, and the flags name {named}");
         return Err(Failure::new(message).hint("number them from 0, the lowest"));
     }
     if config.diff_ids().len() != count {
