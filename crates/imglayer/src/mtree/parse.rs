@@ -35,7 +35,7 @@ pub fn parse(text: &[u8]) -> Result<Vec<Entry>, Error> {
         number += 1;
         let first = number;
         let mut whole = line.strip_suffix(b"\r").unwrap_or(line).to_vec();
-        while whole.last() == Some(&b'\\') {
+        while is_continued(&whole) {
             whole.pop();
             let Some(next) = lines.next() else { break };
             number += 1;
@@ -49,6 +49,12 @@ pub fn parse(text: &[u8]) -> Result<Vec<Entry>, Error> {
         })?;
     }
     Ok(parser.entries)
+}
+
+/// Two backslashes at the end of a line are one that belongs to its last word.
+fn is_continued(line: &[u8]) -> bool {
+    let backslashes = line.iter().rev().take_while(|&&byte| byte == b'\\');
+    backslashes.count() % 2 == 1
 }
 
 type Words = BTreeMap<Vec<u8>, Vec<u8>>;
@@ -320,6 +326,16 @@ mod tests {
             ]
         );
         assert_eq!(entries[3].header.link, b"a\\b");
+    }
+
+    #[test]
+    fn a_backslash_at_the_end_of_a_word_continues_no_line() {
+        let entries = parse(b"./a\\\\\n./b link=c\\\\ \\\n type=link\n").unwrap();
+        let shown: Vec<_> = entries
+            .iter()
+            .map(|entry| (&entry.header.path[..], &entry.header.link[..]))
+            .collect();
+        assert_eq!(shown, [(&b"./a\\"[..], &b""[..]), (b"./b", b"c\\")]);
     }
 
     #[test]
