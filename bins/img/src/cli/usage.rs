@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use clap::Command;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
+use crate::cli::value::NO_EQUALS_SIGN;
 use crate::report::Failure;
 
 /// Says in one line what clap found wrong.
@@ -20,7 +21,7 @@ pub(crate) fn failure(error: &clap::Error) -> Failure {
             }
             let failure = Failure::new(format!("{flag}: bad value `{value}`"));
             match std::error::Error::source(error) {
-                Some(source) => failure.because(source.to_string()),
+                Some(source) => failure.because(with_form(source.to_string(), &argument)),
                 None => with_choices(failure, error),
             }
         }
@@ -56,6 +57,17 @@ pub(crate) fn late_flag(error: &clap::Error, command: &Command, word: &OsStr) ->
         Some(name) => failure.hint(format!("flags come first, {name} last")),
         None => failure.hint("flags come first"),
     })
+}
+
+/// Adds the form that `argument`, like `--add <PATH=FILE>`, has in its help.
+fn with_form(reason: String, argument: &str) -> String {
+    let form = argument
+        .split_once('<')
+        .and_then(|(_, form)| form.strip_suffix('>'));
+    match form {
+        Some(form) if reason == NO_EQUALS_SIGN => format!("{reason}; write {form}"),
+        _ => reason,
+    }
 }
 
 fn with_choices(failure: Failure, error: &clap::Error) -> Failure {

@@ -10,6 +10,9 @@ use clap::builder::{
 
 use crate::sys;
 
+/// What is wrong with a word without `=`; the form that its flag wants is added where the flag is known.
+pub(super) const NO_EQUALS_SIGN: &str = "no `=` in it";
+
 /// `NAME=FILE`: cut at the first `=`; neither half needs to be UTF-8.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct NameAndFile {
@@ -66,7 +69,7 @@ trait FromWord: Clone + Send + Sync + Sized + 'static {
 
 impl FromWord for NameAndFile {
     fn from_word(word: &OsStr) -> Result<Self, String> {
-        let (name, file) = split(word, "NAME=FILE")?;
+        let (name, file) = split(word)?;
         let file = file.into();
         Ok(Self { name, file })
     }
@@ -75,9 +78,7 @@ impl FromWord for NameAndFile {
 impl FromWord for KeyAndValue {
     fn from_word(word: &OsStr) -> Result<Self, String> {
         let text = word.to_str().ok_or("not UTF-8")?;
-        let (key, value) = text
-            .split_once('=')
-            .ok_or("no `=` in it; write KEY=VALUE")?;
+        let (key, value) = text.split_once('=').ok_or(NO_EQUALS_SIGN)?;
         Ok(Self {
             key: key.to_owned(),
             value: value.to_owned(),
@@ -87,7 +88,7 @@ impl FromWord for KeyAndValue {
 
 impl FromWord for IndexAndFile {
     fn from_word(word: &OsStr) -> Result<Self, String> {
-        let (index, file) = split(word, "INDEX=FILE")?;
+        let (index, file) = split(word)?;
         Ok(Self {
             index: parse_index(&index.to_string_lossy())?,
             file: file.into(),
@@ -97,7 +98,7 @@ impl FromWord for IndexAndFile {
 
 impl FromWord for IndexAndText {
     fn from_word(word: &OsStr) -> Result<Self, String> {
-        let (index, text) = split(word, "INDEX=TEXT")?;
+        let (index, text) = split(word)?;
         Ok(Self {
             index: parse_index(&index.to_string_lossy())?,
             text: text.into_string().map_err(|_| "not UTF-8")?,
@@ -107,7 +108,7 @@ impl FromWord for IndexAndText {
 
 impl FromWord for IndexesAndFile {
     fn from_word(word: &OsStr) -> Result<Self, String> {
-        let (indexes, file) = split(word, "INDEX,INDEX=FILE")?;
+        let (indexes, file) = split(word)?;
         let (first, second) = parse_indexes(&indexes.to_string_lossy())?;
         let file = file.into();
         Ok(Self {
@@ -120,7 +121,7 @@ impl FromWord for IndexesAndFile {
 
 impl FromWord for IndexesAndText {
     fn from_word(word: &OsStr) -> Result<Self, String> {
-        let (indexes, text) = split(word, "INDEX,INDEX=TEXT")?;
+        let (indexes, text) = split(word)?;
         let (first, second) = parse_indexes(&indexes.to_string_lossy())?;
         let text = text.into_string().map_err(|_| "not UTF-8")?;
         Ok(Self {
@@ -137,8 +138,8 @@ impl FromWord for Integer {
     }
 }
 
-fn split(word: &OsStr, form: &str) -> Result<(OsString, OsString), String> {
-    sys::split_at_equals(word).ok_or_else(|| format!("no `=` in it; write {form}"))
+fn split(word: &OsStr) -> Result<(OsString, OsString), String> {
+    sys::split_at_equals(word).ok_or_else(|| NO_EQUALS_SIGN.to_owned())
 }
 
 fn parse_index(text: &str) -> Result<usize, String> {

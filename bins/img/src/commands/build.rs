@@ -12,7 +12,7 @@ use crate::report::Failure;
 /// Builds an image from one small file: no daemon, no root, no Bazel
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// The build file, in TOML; docs/build-file.md has every key
+    /// The build file, in TOML, or a directory with an img.toml; docs/build-file.md has every key
     #[arg(default_value = "img.toml")]
     file: PathBuf,
 
@@ -36,6 +36,11 @@ impl Run for Arguments {
             (_, true) => LockPolicy::Update,
             _ => LockPolicy::Follow,
         };
-        build::run(context, &self.file, &self.platform, policy)
+        let file = if context.path(&self.file).is_dir() {
+            self.file.join("img.toml")
+        } else {
+            self.file
+        };
+        build::run(context, &file, &self.platform, policy)
     }
 }

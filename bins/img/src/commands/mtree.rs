@@ -15,8 +15,9 @@ use crate::report::{Explain as _, Failure};
 
 /// Lists layers, or the file system that they make, as an mtree text
 #[derive(Debug, clap::Args)]
+#[command(override_usage = "img mtree [OPTIONS] --output <FILE> {--tar <FILE>|--mtree <FILE>}…")]
 struct Flags {
-    /// A layer, plain or compressed; the order among all inputs counts
+    /// A layer, plain or compressed; at least one input is needed, and their order counts
     #[arg(long, value_name = "FILE")]
     tar: Vec<PathBuf>,
     /// Not yet: a compact layer
@@ -25,7 +26,7 @@ struct Flags {
     /// An mtree text of a layer
     #[arg(long, value_name = "FILE")]
     mtree: Vec<PathBuf>,
-    /// Where the text goes; `-` is standard output
+    /// Where the text goes, which must be said; `-` is standard output
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// What stands in front of each path

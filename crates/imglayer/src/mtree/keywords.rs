@@ -105,7 +105,7 @@ impl FromStr for Keywords {
             let found = WORDS.iter().find(|(_, words)| words.contains(&word));
             found
                 .map(|(keyword, _)| *keyword)
-                .ok_or_else(|| Error::invalid(format!("`{word}` is no mtree keyword")))
+                .ok_or_else(|| unknown(word))
         };
         let mut keywords = Vec::with_capacity(WORDS.len());
         for word in words {
@@ -116,4 +116,14 @@ impl FromStr for Keywords {
         }
         Ok(Self(keywords))
     }
+}
+
+fn unknown(word: &str) -> Error {
+    let known: Vec<_> = WORDS
+        .iter()
+        .filter_map(|(_, words)| words.first())
+        .copied()
+        .collect();
+    let known = known.join(", ");
+    Error::invalid(format!("`{word}` is no mtree keyword; there are {known}"))
 }

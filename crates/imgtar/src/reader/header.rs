@@ -16,6 +16,11 @@ pub(super) fn check_block(block: &Block) -> Result<(), Error> {
     Format::of(block).map(|_| ())
 }
 
+/// Says whether a block at least looks like a header of today.
+pub(super) fn has_magic(block: &Block) -> bool {
+    block[block::MAGIC].starts_with(b"ustar")
+}
+
 /// Returns the size field of an extended header.
 pub(super) fn size_of(block: &Block) -> Result<u64, Error> {
     number(block, "size", block::SIZE)

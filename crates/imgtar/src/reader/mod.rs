@@ -162,7 +162,10 @@ impl<R: Read> Reader<R> {
             let name = block::text(&block[block::NAME]);
             let named =
                 |error: Error| error.at(entry_place(extended.path().unwrap_or(name), offset));
-            header::check_block(&block).map_err(named)?;
+            header::check_block(&block).map_err(|error| match offset {
+                0 if !header::has_magic(&block) => no_archive(),
+                _ => named(error),
+            })?;
             let flag = block[block::TYPE_FLAG];
             if !matches!(flag, b'L' | b'K' | b'x' | b'g') {
                 return header::parse(&block, &extended).map(Some).map_err(named);
@@ -330,6 +333,12 @@ fn place(offset: u64) -> String {
 
 fn entry_place(path: &[u8], offset: u64) -> String {
     format!("tar entry \"{}\" at offset {offset}", path.escape_ascii())
+}
+
+/// What starts with no header has no name that is worth showing.
+fn no_archive() -> Error {
+    let text = "the input is no tar archive: it does not start with a header";
+    Error::new(ErrorKind::Malformed, text)
 }
 
 fn malformed_at(offset: u64, text: &str) -> Error {

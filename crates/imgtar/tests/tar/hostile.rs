@@ -313,6 +313,17 @@ fn old_forms_of_numbers_are_read() {
 }
 
 #[test]
+fn what_starts_with_no_header_is_not_shown() {
+    let text = "the input is no tar archive: it does not start with a header";
+    refused(&[b'a'; 1024], ErrorKind::Malformed, text);
+    // Later in an archive it is told where it stands.
+    let mut archive = blocks_of([file("a", "")]);
+    archive.extend([b'b'; 512]);
+    let error = list(archive.as_slice()).unwrap_err().to_string();
+    assert!(error.contains("at offset 512"), "{error}");
+}
+
+#[test]
 fn headers_must_be_headers() {
     malformed(
         file("a", "").corrupt(0, "b"),

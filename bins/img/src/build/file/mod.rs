@@ -103,7 +103,9 @@ impl BuildFile {
         for wanted in wanted {
             if !platforms.iter().any(|it| it.0.accepts(wanted)) {
                 let shown = self.shown.display();
-                return Err(Failure::new(format!("{shown} has no platform {wanted}")));
+                let known: Vec<_> = platforms.iter().map(|it| it.0.to_string()).collect();
+                let hint = format!("the file's platforms are {}", known.join(", "));
+                return Err(Failure::new(format!("{shown} has no platform {wanted}")).hint(hint));
             }
         }
         platforms
