@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 use imgcore::Platform;
+use toml::Spanned;
 
 use super::reason;
 use crate::context::Context;
@@ -152,9 +153,7 @@ impl BuildFile {
             self.check_base(base.span(), base.get_ref())?;
         }
         for layer in &build.layers {
-            for copy in &layer.get_ref().copy {
-                self.check_copy(copy.span(), copy.get_ref())?;
-            }
+            self.check_layer(layer.get_ref())?;
         }
         self.check_output()
     }
@@ -207,6 +206,41 @@ impl BuildFile {
         Ok(())
     }
 
+    fn check_layer(&self, layer: &Layer) -> Result<(), Failure> {
+        self.check_subset(&layer.platforms)?;
+        for path in &layer.remove {
+            let text = path.get_ref().0.as_str();
+            if text.contains(['*', '?']) || (text.contains('{') && text.contains(',')) {
+                let message = format!("`remove` takes paths and no patterns, and /{text} is one");
+                return Err(self.at(path.span(), message));
+            }
+        }
+        layer
+            .copy
+            .iter()
+            .try_for_each(|copy| self.check_copy(copy.span(), copy.get_ref()))
+    }
+
+    /// Refuses a platform that the image is not built for, which is a slip of the pen.
+    fn check_subset(&self, platforms: &[Spanned<Text<Platform>>]) -> Result<(), Failure> {
+        for platform in platforms {
+            let wanted = &platform.get_ref().0;
+            let mut all = self.build.platforms.iter();
+            if !all.any(|it| wanted.accepts(&it.0)) {
+                let message = format!("{wanted} is not one of `platforms`, which are");
+                let message = format!("{message} {}", self.platforms());
+                return Err(self.at(platform.span(), message));
+            }
+        }
+        Ok(())
+    }
+
+    fn platforms(&self) -> String {
+        let platforms = self.build.platforms.iter();
+        let platforms: Vec<_> = platforms.map(|it| it.0.to_string()).collect();
+        platforms.join(", ")
+    }
+
     fn check_copy(&self, span: Range<usize>, copy: &Copy) -> Result<(), Failure> {
         match (&copy.from, &copy.content) {
             (Some(_), Some(_)) => {
@@ -225,7 +259,12 @@ impl BuildFile {
         if copy.content.is_some() && !(copy.exclude.is_empty() && copy.directory_mode.is_none()) {
             return Err(self.at(span, "`exclude` and `directory_mode` need `from`"));
         }
-        Ok(())
+        if let Some(name) = copy.from.as_deref().and_then(unknown_placeholder) {
+            let message = format!("`{{{name}}}` stands for nothing");
+            let hint = "`{os}`, `{arch}` and `{variant}` are the platform's; `{a,b}` is one of two";
+            return Err(self.at(span, message).hint(hint));
+        }
+        self.check_subset(&copy.platforms)
     }
 
     fn check_output(&self) -> Result<(), Failure> {
@@ -252,6 +291,17 @@ impl BuildFile {
         }
         Ok(())
     }
+}
+
+/// Finds a word in braces that is no part of the platform. As a pattern it would mean itself, which nobody writes.
+fn unknown_placeholder(from: &str) -> Option<&str> {
+    let words = from.split('{').skip(1);
+    words
+        .filter_map(|rest| Some(rest.split_once('}')?.0))
+        .find(|word| {
+            let is_word = |it: char| it.is_alphanumeric() || matches!(it, '_' | '-');
+            !matches!(*word, "os" | "arch" | "variant") && word.chars().all(is_word)
+        })
 }
 
 /// Calls things as the documentation does, in one line.

@@ -57,7 +57,7 @@ pub(crate) struct Base {
 pub(crate) struct Layer {
     pub(crate) name: Option<String>,
     #[serde(default)]
-    pub(crate) platforms: Vec<Text<Platform>>,
+    pub(crate) platforms: Vec<Spanned<Text<Platform>>>,
     #[serde(default)]
     pub(crate) copy: Vec<Spanned<Copy>>,
     #[serde(default)]
@@ -86,7 +86,7 @@ pub(crate) struct Copy {
     pub(crate) directory_mode: Option<Text<Mode>>,
     pub(crate) owner: Option<Text<Owner>>,
     #[serde(default)]
-    pub(crate) platforms: Vec<Text<Platform>>,
+    pub(crate) platforms: Vec<Spanned<Text<Platform>>>,
 }
 
 /// A directory that is made in a layer.

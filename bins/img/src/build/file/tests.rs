@@ -136,6 +136,29 @@ fn a_value_of_another_type_is_named_with_the_form_to_write() {
 }
 
 #[test]
+fn slips_of_the_pen_are_refused() {
+    let check = |line: &str| refusal(&format!("layer = [{{ {line} }}]\n{SMALL}"));
+    insta::assert_snapshot!(check("platforms = [\"linux/amd64\", \"linux/amd46\"]"), @"img: img.toml:1:40: linux/amd46 is not one of `platforms`, which are linux/amd64");
+    insta::assert_snapshot!(check("copy = [{ from = \"a\", to = \"/a\", platforms = [\"linux/arm64\"] }]"), @"img: img.toml:1:58: linux/arm64 is not one of `platforms`, which are linux/amd64");
+    insta::assert_snapshot!(check("copy = [{ from = \"a\", to = \"/{arch}/a\" }]"), @"img: img.toml:1:39: `/{arch}/a`: `{os}`, `{arch}` and `{variant}` are filled in only in `from`");
+    insta::assert_snapshot!(check("copy = [{ from = \"{os}/{cpu}/*\", to = \"/a\" }]"), @r"
+    img: img.toml:1:20: `{cpu}` stands for nothing
+    hint: `{os}`, `{arch}` and `{variant}` are the platform's; `{a,b}` is one of two
+    ");
+    insta::assert_snapshot!(check("remove = [\"/a\", \"/var/log/*\"]"), @"img: img.toml:1:28: `remove` takes paths and no patterns, and /var/log/* is one");
+    insta::assert_snapshot!(check("remove = [\"/{a,b}\"]"), @"img: img.toml:1:22: `remove` takes paths and no patterns, and /{a,b} is one");
+    insta::assert_snapshot!(check("owner = \"99999999999\""), @"img: img.toml:1:20: `99999999999`: no user or group has a number above 4294967295");
+    let good = r#"
+        platforms = ["linux/amd64"]
+        remove = ["/usr/bin/[", "/{a}"]
+        copy = [
+            { from = "{os}/{arch}/[{]x}", to = "/", platforms = ["linux/amd64"] },
+            { from = "{a,b}", to = "/" },
+        ]"#;
+    parse(&format!("{SMALL}[[layer]]\n{good}")).unwrap();
+}
+
+#[test]
 fn a_time_is_a_text_or_a_time_of_toml() {
     let created = |value: &str| {
         let build = parse(&format!("config.created = {value}\n{SMALL}")).unwrap();

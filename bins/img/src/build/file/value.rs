@@ -90,8 +90,12 @@ pub(crate) enum ParseValueError {
     Nul,
     #[error("write user and group as numbers, like 1000:1000")]
     Owner,
+    #[error("no user or group has a number above 4294967295")]
+    OwnerIsTooLarge,
     #[error("`..` cannot stand in a path of the image")]
     Parent,
+    #[error("`{{os}}`, `{{arch}}` and `{{variant}}` are filled in only in `from`")]
+    Placeholder,
     #[error("write a port like 80 or 53/udp")]
     Port,
     #[error("write a time like 2031-05-06T07:08:09Z")]
@@ -137,6 +141,10 @@ impl FromStr for ImagePath {
         if components.contains(&"..") {
             return Err(ParseValueError::Parent);
         }
+        let placeholders = ["{os}", "{arch}", "{variant}"];
+        if placeholders.iter().any(|it| text.contains(it)) {
+            return Err(ParseValueError::Placeholder);
+        }
         Ok(Self {
             text: components.join("/"),
             is_directory: components.is_empty() || text.ends_with('/'),
@@ -176,8 +184,8 @@ impl FromStr for Owner {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (user, group) = text.split_once(':').unwrap_or((text, text));
         Ok(Self {
-            user: number(user).ok_or(ParseValueError::Owner)?,
-            group: number(group).ok_or(ParseValueError::Owner)?,
+            user: owner(user)?,
+            group: owner(group)?,
         })
     }
 }
@@ -240,6 +248,16 @@ fn nanoseconds(unit: &str) -> Option<u64> {
     })
 }
 
+/// Parses the number of a user or group, which systems keep in 32 bits.
+fn owner(text: &str) -> Result<u64, ParseValueError> {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    match text.parse::<u32>() {
+        _ if !is_number => Err(ParseValueError::Owner),
+        Ok(number) => Ok(number.into()),
+        Err(_) => Err(ParseValueError::OwnerIsTooLarge),
+    }
+}
+
 /// Parses digits alone: no sign, unlike the standard library.
 fn number(text: &str) -> Option<u64> {
     text.bytes()
@@ -266,6 +284,8 @@ mod tests {
         check("/a/../b", Err(ParseValueError::Parent));
         check("..", Err(ParseValueError::Parent));
         check("a\0b", Err(ParseValueError::Nul));
+        check("/lib/{arch}/a", Err(ParseValueError::Placeholder));
+        check("/lib/{a}", Ok(("lib/{a}", false)));
     }
 
     #[test]
@@ -301,6 +321,10 @@ mod tests {
         check("root", None);
         check("1:", None);
         check("-1:1", None);
+        check("+1", None);
+        check("4294967295", Some((4_294_967_295, 4_294_967_295)));
+        check("0:4294967296", None);
+        check("99999999999999999999999", None);
     }
 
     #[test]

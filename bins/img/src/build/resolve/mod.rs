@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 use imgcore::Platform;
+use toml::Spanned;
 
 use self::pattern::Selection;
 use self::walk::{Found, Kind};
@@ -130,8 +131,9 @@ fn own_files(file: &BuildFile) -> Vec<PathBuf> {
 }
 
 /// Says whether a list of platforms names this one; an empty list names all.
-fn is_for(platforms: &[Text<Platform>], platform: &Platform) -> bool {
-    platforms.is_empty() || platforms.iter().any(|it| it.0.accepts(platform))
+fn is_for(platforms: &[Spanned<Text<Platform>>], platform: &Platform) -> bool {
+    let is_named = |it: &Spanned<Text<Platform>>| it.get_ref().0.accepts(platform);
+    platforms.is_empty() || platforms.iter().any(is_named)
 }
 
 /// What is known while the entries of one layer are collected.

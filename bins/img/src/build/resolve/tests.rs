@@ -26,8 +26,9 @@ impl Sources {
 
     fn try_resolve(&self, layer: &str, platform: &str) -> Result<String, Failure> {
         let path = self.directory.path().join("img.toml");
-        let text =
-            format!("platforms = [\"linux/amd64\"]\noutput.layout = \"out\"\n[[layer]]\n{layer}\n");
+        let text = format!(
+            "platforms = [\"linux/amd64\", \"linux/arm/v7\"]\noutput.layout = \"out\"\n[[layer]]\n{layer}\n"
+        );
         fs::write(&path, text).unwrap();
         let file = BuildFile::read(&Context::new(Report::captured()), &path)?;
         let layers = layers(&file, &platform.parse().unwrap())?;
