@@ -76,3 +76,8 @@ pub use plan::{
 };
 pub use source::Content;
 pub use write::{Counts, Written, write_layer};
+
+/// The example of the README runs as well.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
