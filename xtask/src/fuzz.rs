@@ -18,6 +18,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     for target in targets()? {
         let time = format!("-max_total_time={}", options.seconds);
+        // What is found goes into the first directory; the committed corpus is only read.
+        let found = format!("target/fuzz-found/{target}");
+        fs::create_dir_all(root().join(&found)).map_err(|error| error.to_string())?;
         check(&mut command(
             "cargo",
             &[
@@ -26,6 +29,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
                 "run",
                 "--features=libfuzzer",
                 &target,
+                &found,
                 &format!("fuzz/corpus/{target}"),
                 "--",
                 &time,
