@@ -66,7 +66,9 @@ pub use directory::{
     DirectoryOptions, DirectoryStore, Durability, OutsideLinks, Placed, Placement, StagedBlob,
 };
 pub use error::{Error, ErrorKind, Result};
-pub use layout::{LayoutIndex, MARKER_CONTENT, MAX_DOCUMENT, OciLayout, REF_NAME, Selector};
+pub use layout::{
+    CONTAINERD_NAME, LayoutIndex, MARKER_CONTENT, MAX_DOCUMENT, OciLayout, REF_NAME, Selector,
+};
 pub use local::{LocalSource, LocalSourceExt, RawReader, VerifiedReader};
 pub use memory::MemoryStore;
 pub use sink::{Begin, BlobSink, BlobWrite, Ingest};

@@ -8,7 +8,8 @@ use fs_err as fs;
 use imgcore::Descriptor;
 use imgstore::archive::{self, DockerImage, Export, Image, docker_index, docker_manifest};
 use imgstore::{
-    DirectoryStore, LayoutIndex, LocalSource as _, OciLayout, Placement, REF_NAME, blocking,
+    CONTAINERD_NAME, DirectoryStore, LayoutIndex, LocalSource as _, OciLayout, Placement, REF_NAME,
+    blocking,
 };
 
 use super::base::BaseSource;
@@ -155,6 +156,7 @@ fn add_to_layout(path: &Path, blobs: Vec<Blob>, index: &LayoutIndex) -> Result<(
         return Err(failure.hint("name a new directory or an OCI layout"));
     }
     let layout = OciLayout::open(path).explain(writing)?;
+    check_names(path, &layout.index().explain(writing)?, index)?;
     for (descriptor, content) in blobs {
         put(&layout, &descriptor, content).explain(writing)?;
     }
@@ -166,6 +168,33 @@ fn add_to_layout(path: &Path, blobs: Vec<Blob>, index: &LayoutIndex) -> Result<(
             None => layout.set_unnamed(entry),
         }
         .explain(writing)?;
+    }
+    Ok(())
+}
+
+/// Refuses a tag that another image of the layout has: a layout knows images by their tags alone.
+fn check_names(path: &Path, there: &LayoutIndex, new: &LayoutIndex) -> Result<(), Failure> {
+    for entry in new.descriptors() {
+        let Some(tag) = entry.annotations.get(REF_NAME) else {
+            continue;
+        };
+        let name = entry.annotations.get(CONTAINERD_NAME);
+        let is_other = |other: &&Descriptor| match other.annotations.get(CONTAINERD_NAME) {
+            Some(other) => Some(other) != name,
+            None => other.digest != entry.digest,
+        };
+        let mut same_tag = there.descriptors().iter();
+        let same_tag =
+            same_tag.find(|other| other.annotations.get(REF_NAME) == Some(tag) && is_other(other));
+        if let Some(other) = same_tag {
+            let other = match other.annotations.get(CONTAINERD_NAME) {
+                Some(name) => name.clone(),
+                None => format!("{} without a full name", other.digest),
+            };
+            let message = format!("{} has `{tag}` already: {other}", path.display());
+            let hint = "give the image another tag, or write it to another layout";
+            return Err(Failure::new(message).hint(hint));
+        }
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use crate::{Error, ErrorKind, Result};
 /// The annotation that names an image in a layout's index.
 pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
 /// The annotation in which containerd keeps the full reference.
-pub(crate) const CONTAINERD_NAME: &str = "io.containerd.image.name";
+pub const CONTAINERD_NAME: &str = "io.containerd.image.name";
 /// More entries than any index has that was not made to hurt.
 const MAX_ENTRIES: usize = 10_000;
 

@@ -17,7 +17,7 @@ use crate::{
     Result, sys,
 };
 
-pub use index::{LayoutIndex, REF_NAME, Selector};
+pub use index::{CONTAINERD_NAME, LayoutIndex, REF_NAME, Selector};
 pub(crate) use index::{descriptor_json, index_of, name_annotations};
 
 /// The largest document that is read from a layout or archive, in bytes.
