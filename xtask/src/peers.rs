@@ -38,11 +38,12 @@ const PEERS: &[Peer] = &[
     peer("crun", "crun", "runs containers for podman"),
     peer("ctr", "containerd", "drives containerd"),
     peer("gcc", "gcc libc6-dev", "compiles the demo's program"),
-    peer(
-        "go",
-        "golang-go",
-        "reads layers with archive/tar and klauspost's zstd",
-    ),
+    // Debian's is older than the one that our expectations were compared with.
+    Peer {
+        program: "go",
+        package: None,
+        why: "reads layers with archive/tar and klauspost's zstd (1.26 or later)",
+    },
     peer(
         "java",
         "default-jdk-headless",

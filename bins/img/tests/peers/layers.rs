@@ -7,7 +7,7 @@ use std::process::Command;
 use imgcore::digest::HashingReader;
 use tempfile::TempDir;
 
-use crate::tool::{img, succeed, text, tool};
+use crate::tool::{go, img, succeed, text, tool};
 
 /// A layer in one format, and the hash of the tar in it.
 struct Layer {
@@ -119,7 +119,7 @@ fn zstd_reads_zstd_layers() {
 
 #[test]
 fn klauspost_in_go_reads_zstd_layers() {
-    let Some(go) = tool("go") else { return };
+    let Some(go) = go() else { return };
     let layer = layer("zstd");
     let mut command = Command::new(go);
     command

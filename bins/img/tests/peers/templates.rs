@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::tool::{succeed, text, tool};
+use crate::tool::{go, succeed, text};
 
 #[test]
 fn table_of_templates_is_what_go_answers() {
-    let Some(go) = tool("go") else { return };
+    let Some(go) = go() else { return };
     let oracle = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracles/template");
     let templates = fs_err::File::open(oracle.join("templates.txt")).unwrap();
     let answers = succeed(

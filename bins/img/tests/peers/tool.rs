@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Child, Command, Output};
 
-pub(crate) use imgtest::oracle::tool;
+pub(crate) use imgtest::oracle::{go, tool};
 
 /// Runs `img` and returns its standard output.
 pub(crate) fn img<I: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = I>) -> String {

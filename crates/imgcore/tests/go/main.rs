@@ -26,7 +26,7 @@ struct Answer {
 
 /// Asks Go about documents; `None` where it is not installed.
 fn ask(documents: &[Vec<u8>]) -> Option<Vec<Answer>> {
-    let go = imgtest::oracle::tool("go")?;
+    let go = imgtest::oracle::go()?;
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/go/oracle/main.go");
     let mut child = Command::new(go)
         .arg("run")

@@ -128,6 +128,28 @@ pub fn tool(name: &str) -> Option<PathBuf> {
     found
 }
 
+/// The minor version of Go 1 whose library our expectations were compared with.
+const GO_MINOR: u32 = 26;
+
+/// Finds Go, if it is as new as the one that our expectations were compared with; says so when not.
+///
+/// # Panics
+///
+/// When it is missing or older and the environment has `CI`.
+pub fn go() -> Option<PathBuf> {
+    let go = tool("go")?;
+    let output = Command::new(&go).args(["env", "GOVERSION"]).output().ok()?;
+    let version = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    let minor = version
+        .strip_prefix("go1.")
+        .and_then(|rest| rest.split('.').next()?.parse().ok());
+    if minor.is_none_or(|minor: u32| minor < GO_MINOR) {
+        skip(&format!("{version} is older than go1.{GO_MINOR}"));
+        return None;
+    }
+    Some(go)
+}
+
 /// Says that a test or a part of it is skipped, and why, where it can be counted.
 ///
 /// # Panics
@@ -161,7 +183,7 @@ fn environment(name: &str) -> Option<std::ffi::OsString> {
 fn go_program() -> Option<&'static PathBuf> {
     static PROGRAM: OnceLock<Option<PathBuf>> = OnceLock::new();
     PROGRAM
-        .get_or_init(|| tool("go").map(|go| build_go(&go)))
+        .get_or_init(|| go().map(|go| build_go(&go)))
         .as_ref()
 }
 
