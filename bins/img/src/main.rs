@@ -6,6 +6,7 @@ mod cli;
 mod commands;
 mod context;
 mod kvfile;
+mod leftovers;
 mod output;
 mod report;
 mod shown;

@@ -8,6 +8,7 @@ use fs_err as fs;
 use tempfile::NamedTempFile;
 
 use crate::context::Context;
+use crate::leftovers::{self, Watched};
 use crate::report::{Explain as _, Failure};
 
 /// An output that nobody sees yet. Dropping it leaves nothing behind.
@@ -20,7 +21,10 @@ pub(crate) struct Pending {
 #[derive(Debug)]
 enum Destination {
     /// A regular file, under a temporary name in the directory of its target.
-    Temporary(NamedTempFile),
+    Temporary {
+        file: NamedTempFile,
+        _watched: Watched,
+    },
     /// A device or pipe: there is no other name to write to.
     Direct(fs::File),
     Stdout(io::Stdout),
@@ -60,9 +64,9 @@ impl Pending {
             Ok(_) => {
                 // A link keeps standing where it is: its file is replaced.
                 target = fs::canonicalize(&target)?;
-                Destination::Temporary(temporary_beside(&target)?)
+                temporary_beside(&target)?
             }
-            Err(_) => Destination::Temporary(temporary_beside(&target)?),
+            Err(_) => temporary_beside(&target)?,
         };
         Ok(Self { target, file })
     }
@@ -70,14 +74,14 @@ impl Pending {
     /// The file as it is on disk while it is pending, to be read back; `None` for a stream.
     pub(crate) fn path(&self) -> Option<&Path> {
         match &self.file {
-            Destination::Temporary(file) => Some(file.path()),
+            Destination::Temporary { file, .. } => Some(file.path()),
             Destination::Direct(_) | Destination::Stdout(_) => None,
         }
     }
 
     fn make_visible(self) -> Result<Option<PathBuf>, Failure> {
         match self.file {
-            Destination::Temporary(file) => {
+            Destination::Temporary { file, .. } => {
                 file.persist(&self.target)
                     .map_err(|error| error.error)
                     .explain(|| format!("cannot write {}", self.target.display()))?;
@@ -96,7 +100,7 @@ impl Write for Pending {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let target = &self.target;
         match &mut self.file {
-            Destination::Temporary(file) => file.as_file_mut().write(bytes),
+            Destination::Temporary { file, .. } => file.as_file_mut().write(bytes),
             Destination::Direct(file) => file.write(bytes),
             Destination::Stdout(stdout) => stdout.write(bytes),
         }
@@ -106,7 +110,7 @@ impl Write for Pending {
     fn flush(&mut self) -> io::Result<()> {
         let target = &self.target;
         match &mut self.file {
-            Destination::Temporary(file) => file.as_file_mut().flush(),
+            Destination::Temporary { file, .. } => file.as_file_mut().flush(),
             Destination::Direct(file) => file.flush(),
             Destination::Stdout(stdout) => stdout.flush(),
         }
@@ -119,7 +123,7 @@ fn name_the_target(target: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), text)
 }
 
-fn temporary_beside(target: &Path) -> Result<NamedTempFile, Failure> {
+fn temporary_beside(target: &Path) -> Result<Destination, Failure> {
     let directory = match target.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -135,10 +139,14 @@ fn temporary_beside(target: &Path) -> Result<NamedTempFile, Failure> {
     if let Some(permissions) = crate::sys::new_file_permissions() {
         builder.permissions(permissions);
     }
-    builder
+    let file = builder
         .tempfile_in(directory)
         .map_err(|error| io::Error::new(error.kind(), reason(&error)))
-        .explain(|| format!("cannot write {}", target.display()))
+        .explain(|| format!("cannot write {}", target.display()))?;
+    Ok(Destination::Temporary {
+        _watched: leftovers::watch(file.path()),
+        file,
+    })
 }
 
 /// Where a new file will be, whatever way its path takes there.

@@ -26,6 +26,7 @@ use self::layers::Layers;
 use self::output::Blobs;
 use self::resolve::ResolvedLayer;
 use crate::context::Context;
+use crate::leftovers;
 use crate::output::Outputs;
 use crate::report::{Explain as _, Failure};
 
@@ -68,6 +69,7 @@ pub(crate) fn run(
     // Before anything is made, or a source could hold it.
     let layers = resolve_all(&file)?;
     let staging = staging_directory(&file)?;
+    let _watched = leftovers::watch(staging.path());
     let store = DirectoryStore::create(staging.path())?;
     let built = build(context, &file, layers, base.as_ref(), &store)?;
     let blobs = Blobs {
