@@ -425,6 +425,19 @@ mod tests {
     }
 
     #[test]
+    fn hard_links_name_files_of_lower_layers_and_symlinks_too() {
+        let mut files = FileSystem::default();
+        files.apply(vec![entry("a"), entry("l -> a")]).unwrap();
+        files.apply(vec![entry("b = a"), entry("m = l")]).unwrap();
+        let seen: Vec<_> = files
+            .entries()
+            .map(|entry| (entry.header.kind, entry.links))
+            .collect();
+        let (file, link) = ((EntryKind::File, 2), (EntryKind::Symlink, 2));
+        assert_eq!(seen, [file, file, link, link]);
+    }
+
+    #[test]
     fn hostile_paths_are_refused() {
         let check = |layer: &[&str], expected: &str| {
             let layer = layer.iter().map(|text| entry(text)).collect();

@@ -22,8 +22,8 @@ pub enum Contents {
 
 /// Reads the entries of a layer, plain or compressed, in their order.
 ///
-/// A hard link comes with the size and the content of the file that it names, and every name of a file
-/// with the number of all its names.
+/// A hard link comes with the size and the content of the file that it names, as far as the layer has it, and every
+/// name of a file with the number of all its names.
 ///
 /// Memory grows with the number of entries, not with their contents; headers that take more than 1 GiB are refused.
 ///
@@ -42,7 +42,7 @@ pub enum Contents {
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Malformed`] when the archive breaks its format or a hard link names nothing before it;
+/// [`ErrorKind::Malformed`] when the archive breaks its format;
 /// [`ErrorKind::Unsupported`] for a codec or a kind of entry that this crate does not take; [`ErrorKind::Io`] from the input.
 pub fn entries_of(input: impl Read, contents: Contents) -> Result<Vec<Entry>, Error> {
     entries_within(MAX_MEMORY, input, contents)
@@ -78,7 +78,7 @@ fn entries_within(
                 }
                 files.insert(name(&entry.header.path), entries.len());
             }
-            EntryKind::HardLink => link(&mut entries, &mut files, &mut entry)?,
+            EntryKind::HardLink => link(&mut entries, &mut files, &mut entry),
             _ => {}
         }
         entries.push(entry);
@@ -102,26 +102,18 @@ fn hash(content: &mut impl Read) -> Result<Digest, Error> {
 }
 
 /// Gives a hard link what it shares with its file, and counts the name.
-fn link(
-    entries: &mut [Entry],
-    files: &mut HashMap<Vec<u8>, usize>,
-    entry: &mut Entry,
-) -> Result<(), Error> {
-    let shown = String::from_utf8_lossy(&entry.header.path).into_owned();
+///
+/// The target may stand in a lower layer, or be no regular file: only a file system with all layers knows.
+fn link(entries: &mut [Entry], files: &mut HashMap<Vec<u8>, usize>, entry: &mut Entry) {
     let target = files.get(&name(&entry.header.link)).copied();
     let Some((index, file)) = target.and_then(|index| Some((index, entries.get_mut(index)?)))
     else {
-        let target = String::from_utf8_lossy(&entry.header.link);
-        return Err(Error::new(
-            ErrorKind::Malformed,
-            format!("hard link `{shown}` names `{target}`, which is no file before it"),
-        ));
+        return;
     };
     file.links += 1;
     entry.header.size = file.header.size;
     entry.content = file.content;
     files.insert(name(&entry.header.path), index);
-    Ok(())
 }
 
 fn share_counts(entries: &mut [Entry], files: &HashMap<Vec<u8>, usize>) {
