@@ -37,6 +37,11 @@ const PEERS: &[Peer] = &[
     peer("containerd", "containerd", "imports images, gzip and zstd"),
     peer("crun", "crun", "runs containers for podman"),
     peer("ctr", "containerd", "drives containerd"),
+    peer(
+        "ctr-remote",
+        "stargz-snapshotter",
+        "reads the digest of an eStargz layer's table of contents",
+    ),
     peer("gcc", "gcc libc6-dev", "compiles the demo's program"),
     // Debian's is older than the one that our expectations were compared with.
     Peer {

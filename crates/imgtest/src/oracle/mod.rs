@@ -5,11 +5,12 @@
 //! variable `IMGKIT_SKIPPED` names (the test runner counts them), and goes on; where `CI` is set, a
 //! missing program is a failure.
 
+pub mod estargz;
 mod listing;
 
 use std::io::Write;
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
 use imgcore::Digest;
@@ -179,30 +180,31 @@ fn environment(name: &str) -> Option<std::ffi::OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
-/// Builds the Go program once for this process.
+/// Builds the program that lists archives, once for this process.
 fn go_program() -> Option<&'static PathBuf> {
     static PROGRAM: OnceLock<Option<PathBuf>> = OnceLock::new();
     PROGRAM
-        .get_or_init(|| go().map(|go| build_go(&go)))
+        .get_or_init(|| go().map(|go| build_go(&go, "go")))
         .as_ref()
 }
 
-fn build_go(go: &std::path::Path) -> PathBuf {
-    let source = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("oracles/go");
+/// Builds the Go program whose source is in this folder of `oracles/`.
+fn build_go(go: &Path, folder: &str) -> PathBuf {
+    let oracles = Path::new(env!("CARGO_MANIFEST_DIR")).join("oracles");
     // Test programs run from target/<profile>/deps.
     let own = std::env::current_exe().expect("because a running test has a program");
     let directory = own
         .parent()
         .expect("because a program stands in a directory");
     // Each process builds its own and renames it, so that parallel tests never see half of one.
-    let program = directory.join("imgtest-go-oracle");
-    let fresh = directory.join(format!("imgtest-go-oracle.{}", std::process::id()));
+    let program = directory.join(format!("imgtest-oracle-{folder}"));
+    let fresh = directory.join(format!("imgtest-oracle-{folder}.{}", std::process::id()));
     let built = Command::new(go)
         .args(["build", "-trimpath", "-o"])
         .arg(&fresh)
         .arg(".")
-        .current_dir(source)
-        .env("GOFLAGS", "-mod=mod")
+        .current_dir(oracles.join(folder))
+        .env("GOFLAGS", "-mod=readonly")
         .env("GOTOOLCHAIN", "local")
         .output()
         .unwrap_or_else(|error| panic!("{}: {error}", go.display()));
@@ -217,6 +219,14 @@ fn build_go(go: &std::path::Path) -> PathBuf {
 
 /// Runs a command on bytes; its output, or what it says on standard error when it fails.
 fn run(mut command: Command, input: &[u8]) -> Result<Vec<u8>, String> {
+    let output = run_for_output(&mut command, input);
+    if output.status.success() {
+        return Ok(output.stdout);
+    }
+    Err(String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+fn run_for_output(command: &mut Command, input: &[u8]) -> Output {
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -229,9 +239,5 @@ fn run(mut command: Command, input: &[u8]) -> Result<Vec<u8>, String> {
         scope.spawn(move || stdin.write_all(input));
         child.wait_with_output()
     });
-    let output = output.unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    if output.status.success() {
-        return Ok(output.stdout);
-    }
-    Err(String::from_utf8_lossy(&output.stderr).into_owned())
+    output.unwrap_or_else(|error| panic!("{command:?}: {error}"))
 }
