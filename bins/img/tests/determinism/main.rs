@@ -42,8 +42,38 @@ const RUNS: [Surroundings; 4] = [
     },
 ];
 
+/// Each way in which a layer is encoded.
+const ENCODINGS: [&[&str]; 8] = [
+    &["--format=gzip"],
+    &["--format=gzip", "--compression-level=fast"],
+    &["--format=gzip", "--compression-level=best"],
+    &["--format=gzip", "--gzip-members=multi"],
+    &["--format=zstd"],
+    &["--format=zstd", "--compression-level=fast"],
+    &["--format=zstd", "--compression-level=best"],
+    &["--format=none"],
+];
+
+/// Text of several blocks with noise in it, so that there are blocks and members of every kind.
+fn large(run_of_noise: usize) -> Vec<u8> {
+    let mut state = 0x9E37_79B9_u32;
+    let mut bytes = Vec::new();
+    for number in 0..60_000_u32 {
+        bytes.extend(format!("{number:x} and {}\n", number % 97).into_bytes());
+        if number % 20_000 == 19_999 {
+            for _ in 0..run_of_noise {
+                state ^= state << 13;
+                state ^= state >> 17;
+                state ^= state << 5;
+                bytes.push(state.to_le_bytes()[0]);
+            }
+        }
+    }
+    bytes
+}
+
 /// Builds a tree in a directory of this run's own and returns the blob and the metadata of its layer.
-fn layer(format: &str, run: &Surroundings) -> (Vec<u8>, Vec<u8>) {
+fn layer(encoding: &[&str], run: &Surroundings) -> (Vec<u8>, Vec<u8>) {
     let work = TempDir::new().unwrap();
     let at = |name: &str| work.path().join(name);
     let scratch = at("scratch");
@@ -56,6 +86,10 @@ fn layer(format: &str, run: &Surroundings) -> (Vec<u8>, Vec<u8>) {
                 vec![b'a' + n % 7; 60_000 * usize::from(n % 5)],
             )
         })
+        .chain([
+            ("tree/large".to_owned(), large(900_000)),
+            ("tree/larger".to_owned(), large(1_700_000)),
+        ])
         .collect();
     if run.reversed {
         // Another order of creation is another order in the directory.
@@ -80,13 +114,12 @@ fn layer(format: &str, run: &Surroundings) -> (Vec<u8>, Vec<u8>) {
         .arg(env!("CARGO_BIN_EXE_img"))
         .args([
             "layer",
-            "--format",
-            format,
             "--compressor-jobs",
             run.jobs,
             "--metadata",
             "m.json",
         ])
+        .args(encoding)
         .args(&flags)
         .arg("layer")
         .env("LC_ALL", run.locale)
@@ -108,13 +141,13 @@ fn run_to_success(command: &mut Command) {
 #[cfg(unix)]
 #[test]
 fn a_layer_is_the_same_for_every_thread_count_umask_locale_directory_and_order() {
-    for format in ["gzip", "zstd", "none"] {
-        let [first, others @ ..] = RUNS.map(|run| layer(format, &run));
+    for encoding in ENCODINGS {
+        let [first, others @ ..] = RUNS.map(|run| layer(encoding, &run));
         assert!(!first.0.is_empty());
         for (number, other) in others.iter().enumerate() {
             assert!(
                 first == *other,
-                "{format}: run {} differs from run 0",
+                "{encoding:?}: run {} differs from run 0",
                 number + 1
             );
         }
