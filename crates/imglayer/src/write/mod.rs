@@ -1,6 +1,7 @@
 //! From a plan to the bytes of a layer.
 
 mod duplicates;
+mod format;
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -10,18 +11,12 @@ use imgtar::{Codec, END_OF_ARCHIVE, EntryKind, Header, padding};
 use sha2::{Digest, Sha256};
 
 use crate::encode::{BlobWriter, EncodeOptions, EncoderIdentity};
-use crate::path::LayerPath;
 use crate::plan::{Body, FileBody, Group, Plan, Record};
 use crate::source::ContentReader;
 use crate::{Error, ErrorKind};
 
 use duplicates::{Duplicates, Judgement};
-
-/// Content of this many bytes or more starts a block of its own, and ends one.
-///
-/// So an unchanged large file gives the same blocks wherever it stands in a layer. The number is
-/// part of the cut rule, and the cut rule of the encoder's identity.
-const OWN_BLOCKS: u64 = 128 << 10;
+use format::{Format, Plain};
 
 /// Writes the layer that a plan describes.
 ///
@@ -64,6 +59,7 @@ pub fn write_layer<W: Write + Send>(
     let mut writer = LayerWriter {
         plan,
         blob: BlobWriter::new(out, options)?,
+        format: Plain,
         blocks: Vec::new(),
         counts: Counts::default(),
         duplicates: Duplicates::new(plan),
@@ -72,7 +68,7 @@ pub fn write_layer<W: Write + Send>(
     for number in &plan.order {
         writer.write_entry(*number)?;
     }
-    writer.blob.write_all(&END_OF_ARCHIVE)?;
+    writer.format.finish(&mut writer.blob)?;
     let (blob, out) = writer.blob.finish()?;
     let media_type = match options.codec {
         Codec::Gzip => MediaType::OCI_LAYER_GZIP,
@@ -120,18 +116,19 @@ pub struct Counts {
     pub bytes_read: u64,
 }
 
-struct LayerWriter<'p, W: Write + Send> {
+struct LayerWriter<'p, W: Write + Send, F> {
     plan: &'p Plan,
     blob: BlobWriter<W>,
+    format: F,
     /// The blocks of a header; kept for its memory.
     blocks: Vec<u8>,
     counts: Counts,
     duplicates: Duplicates,
-    /// Where the content of files with several names is.
-    groups: HashMap<Group, &'p LayerPath>,
+    /// The records that carry the content of files with several names.
+    groups: HashMap<Group, u32>,
 }
 
-impl<'p, W: Write + Send> LayerWriter<'p, W> {
+impl<'p, W: Write + Send, F: Format<W>> LayerWriter<'p, W, F> {
     fn write_entry(&mut self, number: u32) -> Result<(), Error> {
         let plan = self.plan;
         let record = &plan.records[number as usize];
@@ -151,7 +148,9 @@ impl<'p, W: Write + Send> LayerWriter<'p, W> {
                 return Err(Error::new(ErrorKind::Bug, message));
             }
         };
-        self.write_header(record, header)
+        self.write_header(record, header)?;
+        self.format.other(number);
+        Ok(())
     }
 
     fn write_file(
@@ -164,7 +163,7 @@ impl<'p, W: Write + Send> LayerWriter<'p, W> {
             .group
             .and_then(|group| self.groups.get(&group).copied());
         if let Some(target) = known {
-            return self.write_hard_link(record, target);
+            return self.write_hard_link(number, target);
         }
         let carrier = self.write_content(number, record, file)?;
         if let Some(group) = file.group {
@@ -173,22 +172,22 @@ impl<'p, W: Write + Send> LayerWriter<'p, W> {
         Ok(())
     }
 
-    /// Writes a file, or a hard link to an equal one. Returns the name that carries the content.
+    /// Writes a file, or a hard link to an equal one. Returns the record that carries the content.
     fn write_content(
         &mut self,
         number: u32,
         record: &'p Record,
         file: &'p FileBody,
-    ) -> Result<&'p LayerPath, Error> {
+    ) -> Result<u32, Error> {
         let plan = self.plan;
         let mut reader = ContentReader::open(&plan.sources, &record.path, &file.source, file.size)?;
         if !self.duplicates.may_have_equal(record.metadata, file.size) {
             self.counts.files_read_once += u64::from(file.size > 0);
-            self.start_file(record, file.size)?;
+            self.start_file(number, file.size)?;
             self.copy(&mut reader, None)?;
             self.end_file(file.size)?;
             reader.finish()?;
-            return Ok(&record.path);
+            return Ok(number);
         }
         let judgement = self.duplicates.judge(record.metadata, &mut reader)?;
         self.counts.bytes_read += file.size - reader.remaining();
@@ -196,43 +195,51 @@ impl<'p, W: Write + Send> LayerWriter<'p, W> {
             Judgement::Equal(target) => {
                 self.counts.files_read_once += 1;
                 reader.finish()?;
-                let target = &plan.records[target as usize].path;
-                self.write_hard_link(record, target)?;
+                self.write_hard_link(number, target)?;
                 return Ok(target);
             }
             Judgement::Started(mut hasher) => {
                 self.counts.files_read_once += 1;
-                self.start_file(record, file.size)?;
-                self.blob.write_all(self.duplicates.start())?;
+                self.start_file(number, file.size)?;
+                self.write_start()?;
                 self.copy(&mut reader, Some(&mut hasher))?;
                 self.duplicates.remember(record.metadata, hasher, number);
             }
             Judgement::Different(hasher) => {
                 self.counts.files_read_twice += 1;
                 reader.rewind()?;
-                self.start_file(record, file.size)?;
+                self.start_file(number, file.size)?;
                 self.copy(&mut reader, None)?;
                 self.duplicates.remember(record.metadata, hasher, number);
             }
         }
         self.end_file(file.size)?;
         reader.finish()?;
-        Ok(&record.path)
+        Ok(number)
     }
 
-    fn start_file(&mut self, record: &Record, size: u64) -> Result<(), Error> {
+    fn start_file(&mut self, number: u32, size: u64) -> Result<(), Error> {
         self.counts.files += 1;
+        let record = &self.plan.records[number as usize];
         self.write_header(record, Header::file(record.path.as_bytes(), size))?;
-        if size >= OWN_BLOCKS {
-            self.blob.cut()?;
-        }
-        Ok(())
+        self.format.start_file(number, size, &mut self.blob)
     }
 
     fn end_file(&mut self, size: u64) -> Result<(), Error> {
         self.blob.write_all(&END_OF_ARCHIVE[..padding(size)])?;
-        if size >= OWN_BLOCKS {
-            self.blob.cut()?;
+        self.format.end_file(size, &mut self.blob)
+    }
+
+    /// Writes the start of the content that was judged last.
+    fn write_start(&mut self) -> Result<(), Error> {
+        let mut rest = self.duplicates.start();
+        while !rest.is_empty() {
+            let piece = self.format.piece(&mut self.blob)?;
+            let length = usize::try_from(piece).map_or(rest.len(), |piece| piece.min(rest.len()));
+            let (now, later) = rest.split_at(length);
+            self.format.content(now);
+            self.blob.write_all(now)?;
+            rest = later;
         }
         Ok(())
     }
@@ -244,8 +251,13 @@ impl<'p, W: Write + Send> LayerWriter<'p, W> {
         mut hasher: Option<&mut Sha256>,
     ) -> Result<(), Error> {
         while reader.remaining() > 0 {
-            let space = self.blob.spare()?;
+            let piece = self.format.piece(&mut self.blob)?;
+            let mut space = self.blob.spare()?;
+            if piece < space.len() as u64 {
+                space = &mut space[..usize::try_from(piece).unwrap_or(usize::MAX)];
+            }
             let read = reader.fill(space)?;
+            self.format.content(&space[..read]);
             if let Some(hasher) = &mut hasher {
                 hasher.update(&space[..read]);
             }
@@ -255,10 +267,13 @@ impl<'p, W: Write + Send> LayerWriter<'p, W> {
         Ok(())
     }
 
-    fn write_hard_link(&mut self, record: &Record, target: &LayerPath) -> Result<(), Error> {
+    fn write_hard_link(&mut self, number: u32, target: u32) -> Result<(), Error> {
         self.counts.linked += 1;
-        let header = Header::hard_link(record.path.as_bytes(), target.as_bytes());
-        self.write_header(record, header)
+        let [record, carrier] = [number, target].map(|at| &self.plan.records[at as usize]);
+        let header = Header::hard_link(record.path.as_bytes(), carrier.path.as_bytes());
+        self.write_header(record, header)?;
+        self.format.hard_link(number, target);
+        Ok(())
     }
 
     /// Writes a header with the metadata of its record.
