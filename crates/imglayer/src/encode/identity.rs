@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
-use imgcore::{Digest, Hasher};
+use imgcore::Digest;
 use imgtar::Codec;
 
-use super::codec::{self, BLOCK_SIZE, Frame};
+use super::block::Block;
+use super::codec::{self, BLOCK_SIZE};
 use super::level::Level;
-use super::options::{EncodeOptions, GzipMembers};
+use super::options::EncodeOptions;
+use super::output::{Layout, Output};
 use super::zstd::WINDOW_LOG;
 use crate::Error;
 
@@ -41,28 +43,41 @@ impl EncoderIdentity {
     ///
     /// [`Bug`](crate::ErrorKind::Bug) when the codec refuses our parameters.
     pub fn of(options: &EncodeOptions) -> Result<Self, Error> {
+        Self::with_layout(options, Layout::plain(options.codec, options.gzip_members))
+    }
+
+    /// Computes the identity of the encoder of a [seekable](super::BlobWriter::seekable) blob.
+    ///
+    /// It does not tell where a format begins members: a format with choices adds them.
+    ///
+    /// # Errors
+    ///
+    /// As [`of`](Self::of).
+    pub fn of_seekable(options: &EncodeOptions) -> Result<Self, Error> {
+        Self::with_layout(options, Layout::Seekable(options.codec))
+    }
+
+    fn with_layout(options: &EncodeOptions, layout: Layout) -> Result<Self, Error> {
         let level = options.level;
-        let codec = match (options.codec, options.gzip_members) {
-            (Codec::Gzip, GzipMembers::Multi) => {
-                format!("gzip libdeflate level={} members=multi", level.libdeflate())
-            }
-            (Codec::Gzip, GzipMembers::Single) => {
-                format!(
-                    "gzip libdeflate level={} members=single",
-                    level.libdeflate()
-                )
-            }
+        let codec = match options.codec {
+            Codec::Gzip => format!("gzip libdeflate level={}", level.libdeflate()),
             // The blob is the tar: no block can be seen in it.
-            (Codec::None, _) => return Ok(Self("none".to_owned())),
-            (Codec::Zstd, _) => format!(
+            Codec::None => return Ok(Self("none".to_owned())),
+            Codec::Zstd => format!(
                 "zstd zstd={} level={} window={WINDOW_LOG}",
                 zstd::zstd_safe::version_number(),
                 level.zstd()
             ),
         };
-        let vector = vector_digest(options)?;
+        let members = match (options.codec, layout) {
+            (_, Layout::Seekable(_)) => " members=seekable",
+            (Codec::Gzip, Layout::Stitched) => " members=single",
+            (Codec::Gzip, _) => " members=multi",
+            (Codec::None | Codec::Zstd, _) => "",
+        };
+        let vector = vector_digest(options, layout)?;
         Ok(Self(format!(
-            "{codec} block={BLOCK_SIZE} cut={CUT_RULE} vector={vector}"
+            "{codec}{members} block={BLOCK_SIZE} cut={CUT_RULE} vector={vector}"
         )))
     }
 
@@ -79,34 +94,34 @@ impl fmt::Display for EncoderIdentity {
 }
 
 /// Encodes the vector, once a process for each kind of encoder.
-fn vector_digest(options: &EncodeOptions) -> Result<Digest, Error> {
-    static KNOWN: Mutex<BTreeMap<(Codec, Level, GzipMembers), Digest>> =
-        Mutex::new(BTreeMap::new());
-    let key = (options.codec, options.level, options.gzip_members);
+fn vector_digest(options: &EncodeOptions, layout: Layout) -> Result<Digest, Error> {
+    static KNOWN: Mutex<BTreeMap<(Codec, Level, Layout), Digest>> = Mutex::new(BTreeMap::new());
+    let key = (options.codec, options.level, layout);
     // Nothing in here panics half-way through a change.
     let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(&digest) = known().get(&key) {
         return Ok(digest);
     }
-    let digest = encode_vector(options)?;
+    let digest = encode_vector(options, layout)?;
     known().insert(key, digest);
     Ok(digest)
 }
 
-fn encode_vector(options: &EncodeOptions) -> Result<Digest, Error> {
-    let mut hasher = Hasher::default();
-    let mut frame = Frame::new(options);
-    hasher.update(frame.head());
+fn encode_vector(options: &EncodeOptions, layout: Layout) -> Result<Digest, Error> {
+    let mut output = Output::new(std::io::sink(), layout);
     if let Some(factory) = codec::factory(options) {
-        let (mut codec, mut output) = (factory()?, Vec::new());
+        let mut codec = factory()?;
         for size in VECTOR_SIZES {
-            let encoded = codec.encode(&vector(size), &mut output)?;
-            hasher.update(&output[..encoded.length]);
-            frame.add(&encoded);
+            let mut block = Block::new(0);
+            block.input = vector(size);
+            block.filled = size;
+            block.set_single_piece(layout.part_of_block());
+            block.encode(codec.as_mut())?;
+            output.write_block(&mut block)?;
         }
     }
-    hasher.update(&frame.tail());
-    Ok(hasher.finish())
+    let (digest, _, _) = output.finish()?;
+    Ok(digest)
 }
 
 /// Codecs choose parameters by the size of their input, so the vector has blocks of several sizes.
@@ -150,6 +165,7 @@ fn vector(size: usize) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::options::GzipMembers;
     use super::*;
 
     #[test]

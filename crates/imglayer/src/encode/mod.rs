@@ -16,12 +16,16 @@
 //!
 //! A writer holds about two MiB for each thread and four more blocks, however long the blob is.
 
+mod block;
 mod codec;
 mod deflate;
+mod engine;
 mod gzip;
 mod identity;
 mod level;
+mod members;
 mod options;
+mod output;
 mod pipeline;
 mod writer;
 mod zstd;

@@ -20,7 +20,8 @@ use std::thread::{self, JoinHandle};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use imgcore::Hasher;
 
-use super::codec::{BLOCK_SIZE, BlockCodec, CodecFactory, Encoded};
+use super::block::Block;
+use super::codec::{BLOCK_SIZE, CodecFactory};
 use crate::{Error, ErrorKind};
 
 /// How many blocks there are beside the one that each encoder has: one at the caller, one at the hash lane, and two
@@ -29,44 +30,6 @@ const WAITING_BLOCKS: usize = 4;
 
 /// More encoders than this are never started: the channels have room for a block of each from the start.
 const MOST_ENCODERS: usize = 1024;
-
-/// A block on its way: its bytes, then its encoding as well. The buffers are used again and again.
-#[derive(Default)]
-pub(super) struct Block {
-    /// The uncompressed bytes; the first [`filled`](Self::filled) of them count.
-    pub(super) input: Vec<u8>,
-    /// How many bytes of `input` count.
-    pub(super) filled: usize,
-    /// The encoding, at its start.
-    output: Vec<u8>,
-    /// What the codec says about the block.
-    pub(super) encoded: Encoded,
-}
-
-impl Block {
-    pub(super) fn new() -> Self {
-        Self {
-            input: vec![0; BLOCK_SIZE],
-            ..Self::default()
-        }
-    }
-
-    /// The bytes that count.
-    pub(super) fn bytes(&self) -> &[u8] {
-        &self.input[..self.filled]
-    }
-
-    /// The encoding.
-    pub(super) fn encoding(&self) -> &[u8] {
-        &self.output[..self.encoded.length]
-    }
-
-    /// Encodes the block.
-    pub(super) fn encode(&mut self, codec: &mut dyn BlockCodec) -> Result<(), Error> {
-        self.encoded = codec.encode(&self.input[..self.filled], &mut self.output)?;
-        Ok(())
-    }
-}
 
 /// What moves between the threads.
 type Numbered<T> = (u64, T);
@@ -157,7 +120,7 @@ impl Pipeline {
         }
         (self.blocks < self.most_blocks).then(|| {
             self.blocks += 1;
-            Block::new()
+            Block::new(BLOCK_SIZE)
         })
     }
 
@@ -298,13 +261,21 @@ fn died() -> Error {
 
 #[cfg(test)]
 mod tests {
+    use super::super::block::{Encoding, Part};
+    use super::super::codec::BlockCodec;
     use super::*;
 
     /// Encodes a block as its length, and does what its first byte says.
     struct Moody;
 
     impl BlockCodec for Moody {
-        fn encode(&mut self, input: &[u8], output: &mut Vec<u8>) -> Result<Encoded, Error> {
+        fn encode(
+            &mut self,
+            input: &[u8],
+            _: Part,
+            output: &mut Vec<u8>,
+            _: usize,
+        ) -> Result<Encoding, Error> {
             match input {
                 [b'f', ..] => return Err(Error::new(ErrorKind::Unsupported, "no")),
                 [b'p', ..] => panic!("told to"),
@@ -313,8 +284,8 @@ mod tests {
             }
             output.clear();
             output.push(input.len().to_le_bytes()[0]);
-            Ok(Encoded {
-                length: 1,
+            Ok(Encoding {
+                end: 1,
                 checksum: None,
             })
         }
@@ -329,6 +300,7 @@ mod tests {
         let mut block = pipeline.free_block().unwrap();
         block.input[..bytes.len()].copy_from_slice(bytes);
         block.filled = bytes.len();
+        block.set_single_piece(Part::Whole);
         pipeline.submit(block).unwrap();
     }
 

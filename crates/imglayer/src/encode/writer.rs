@@ -2,13 +2,15 @@
 
 use std::io::{Read, Write};
 use std::mem;
-use std::sync::Arc;
 
-use imgcore::{DiffId, Digest, Hasher};
+use imgcore::{DiffId, Digest};
 
-use super::codec::{self, BLOCK_SIZE, BlockCodec, CodecFactory, Frame};
+use super::block::Block;
+use super::codec::{self, BLOCK_SIZE};
+use super::engine::Engine;
+use super::members::{self, Members};
 use super::options::EncodeOptions;
-use super::pipeline::{Block, Pipeline};
+use super::output::{Layout, Output};
 use crate::{Error, ErrorKind};
 
 /// What is known of a blob that was written.
@@ -32,6 +34,11 @@ pub struct Blob {
 ///
 /// After an error the writer is of no more use: every further call fails.
 ///
+/// # Seekable blobs
+///
+/// A writer that was made by [`seekable`](Self::seekable) makes a blob of members that can be decoded by themselves,
+/// each begun by [`start_member`](Self::start_member): what eStargz and its like are built on. See there.
+///
 /// # Examples
 ///
 /// ```
@@ -50,35 +57,12 @@ pub struct BlobWriter<W: Write + Send> {
     /// The block that is filled.
     current: Block,
     uncompressed_size: u64,
+    layout: Layout,
+    /// Of a seekable blob.
+    members: Members,
     engine: Engine,
     output: Output<W>,
     failed: bool,
-}
-
-/// Who hashes and encodes.
-enum Engine {
-    /// Nobody encodes: the blob is what goes in, and one hash names both.
-    Identity,
-    /// The calling thread.
-    Inline {
-        codec: Box<dyn BlockCodec>,
-        hasher: Hasher,
-    },
-    /// Threads, which start with the second block.
-    Parallel {
-        factory: Arc<CodecFactory>,
-        threads: usize,
-        state: Parallel,
-    },
-}
-
-/// How far an engine with threads has come.
-enum Parallel {
-    /// No block yet.
-    Idle,
-    /// One block waits for a second one, or for the end.
-    OneBlock(Block),
-    Running(Pipeline),
 }
 
 impl<W: Write + Send> BlobWriter<W> {
@@ -86,27 +70,73 @@ impl<W: Write + Send> BlobWriter<W> {
     ///
     /// # Errors
     ///
-    /// [`Bug`](ErrorKind::Bug) when the codec refuses our parameters.
+    /// None at present: a codec that refuses our parameters is a [`Bug`](ErrorKind::Bug) of the first block.
     pub fn new(out: W, options: &EncodeOptions) -> Result<Self, Error> {
-        let engine = match (codec::factory(options), options.threads.get()) {
-            (None, _) => Engine::Identity,
-            (Some(factory), 1) => Engine::Inline {
-                codec: factory()?,
-                hasher: Hasher::default(),
-            },
-            (Some(factory), threads) => Engine::Parallel {
-                factory: Arc::new(factory),
-                threads,
-                state: Parallel::Idle,
-            },
-        };
-        Ok(Self {
-            current: Block::new(),
+        let layout = Layout::plain(options.codec, options.gzip_members);
+        Ok(Self::with_layout(out, options, layout))
+    }
+
+    /// Starts a blob of members that the caller [begins](Self::start_member).
+    ///
+    /// Each member can be decoded by itself, from its [offset](Self::member_offsets) to that of the next one:
+    ///
+    /// - gzip: one member of the file each, whatever [`gzip_members`](EncodeOptions::gzip_members) says;
+    /// - zstd: one frame, or several one after the other when it is longer than 1 MiB;
+    /// - no compression: the bytes.
+    ///
+    /// The encoding of a member, and so every offset, depends on the bytes of the members and on the
+    /// [identity](super::EncoderIdentity::of_seekable) of the encoder; not on threads, nor on how members share blocks:
+    /// small ones are put together into blocks of 1 MiB and encoded by one hand-over to a thread, long ones are
+    /// stitched from several blocks, so that memory does not grow with their size. [`cut`](Self::cut) does nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    ///
+    /// # Examples
+    ///
+    /// A blob that ends with the offsets of its members, as seekable formats do:
+    ///
+    /// ```
+    /// use imglayer::encode::{BlobWriter, EncodeOptions};
+    ///
+    /// let mut writer = BlobWriter::seekable(Vec::new(), &EncodeOptions::default())?;
+    /// for content in ["one", "two"] {
+    ///     writer.start_member(content.len() as u64)?;
+    ///     writer.write_all(content.as_bytes())?;
+    /// }
+    /// writer.sync()?;
+    /// let end = writer.size();
+    /// let index = format!("{:?} {end}", writer.member_offsets());
+    /// writer.start_member(0)?;
+    /// writer.write_all(index.as_bytes())?;
+    /// writer.sync()?;
+    /// writer.write_raw(b"a footer")?;
+    /// assert_eq!(writer.member_offsets(), [0, 26, 52]);
+    ///
+    /// let (blob, bytes) = writer.finish()?;
+    /// assert_eq!(blob.diff_id, imgcore::DiffId::sha256_of(b"onetwo[0, 26] 52"));
+    /// assert!(bytes.ends_with(b"a footer"));
+    /// # Ok::<(), imglayer::Error>(())
+    /// ```
+    pub fn seekable(out: W, options: &EncodeOptions) -> Result<Self, Error> {
+        Ok(Self::with_layout(
+            out,
+            options,
+            Layout::Seekable(options.codec),
+        ))
+    }
+
+    fn with_layout(out: W, options: &EncodeOptions, layout: Layout) -> Self {
+        Self {
+            current: Block::new(BLOCK_SIZE),
             uncompressed_size: 0,
-            engine,
-            output: Output::new(out, Frame::new(options)),
+            layout,
+            members: Members::default(),
+            engine: Engine::new(codec::factory(options), options.threads.get()),
+            output: Output::new(out, layout),
             failed: false,
-        })
+        }
     }
 
     /// Returns the free space of the current block, never empty, to fill and then [`advance`](Self::advance) over.
@@ -115,10 +145,10 @@ impl<W: Write + Send> BlobWriter<W> {
     ///
     /// [`Io`](ErrorKind::Io) when the output failed, [`Bug`](ErrorKind::Bug) when the codec did.
     pub fn spare(&mut self) -> Result<&mut [u8], Error> {
-        if self.current.filled == BLOCK_SIZE {
-            self.cut()?;
-        }
         self.check_usable()?;
+        if self.current.filled == BLOCK_SIZE {
+            self.next_block()?;
+        }
         Ok(&mut self.current.input[self.current.filled..])
     }
 
@@ -153,21 +183,91 @@ impl<W: Write + Send> BlobWriter<W> {
         Ok(())
     }
 
-    /// Ends the current block here, unless it is empty.
+    /// Ends the current block here, unless it is empty. In a seekable blob it does nothing.
     ///
     /// # Errors
     ///
     /// As [`spare`](Self::spare).
     pub fn cut(&mut self) -> Result<(), Error> {
         self.check_usable()?;
-        if self.current.filled == 0 {
+        if self.current.filled == 0 || self.is_seekable() {
             return Ok(());
         }
-        // Stays set when an error leaves this function, and when a panic does.
+        self.next_block()
+    }
+
+    /// Says that the next byte begins a member, and returns the member's number, counted from 0.
+    ///
+    /// The member lasts until the next call, until [`sync`](Self::sync) or the end of the blob. Bytes before the first
+    /// call, or after `sync` without a call, are a member too, which has no number. A member without a byte takes no
+    /// byte of the blob, and has the offset of what comes after it.
+    ///
+    /// `expected_size` is how many bytes the member will have, as far as the caller knows; 0 if it does not. It saves
+    /// copying the beginning of a member into the next block, and changes no byte of the blob.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](ErrorKind::InvalidInput) when the blob is not [seekable](Self::seekable); else as
+    /// [`spare`](Self::spare).
+    pub fn start_member(&mut self, expected_size: u64) -> Result<u64, Error> {
+        self.check_seekable()?;
+        self.end_member()?;
+        if members::wants_new_block(&self.current, expected_size) {
+            self.submit()?;
+        }
+        Ok(self.members.begin())
+    }
+
+    /// Ends the current member, and waits until all that was given is written.
+    ///
+    /// Threads have nothing to do meanwhile, so this is for the end of what is written, and not for every member.
+    ///
+    /// # Errors
+    ///
+    /// As [`start_member`](Self::start_member).
+    pub fn sync(&mut self) -> Result<(), Error> {
+        self.check_seekable()?;
+        self.end_member()?;
+        if !self.current.pieces.is_empty() {
+            self.submit()?;
+        }
         self.failed = true;
-        let block = mem::take(&mut self.current);
-        self.current = self.engine.submit(block, &mut self.output)?;
-        self.current.filled = 0;
+        self.engine.drain(&mut self.output)?;
+        self.failed = false;
+        self.output.add_empty_members(self.members.take_empty());
+        Ok(())
+    }
+
+    /// Returns where the members begin in the blob, by their numbers: all of them after [`sync`](Self::sync), else those
+    /// that are written.
+    ///
+    /// Eight bytes are kept for each member.
+    pub fn member_offsets(&self) -> &[u64] {
+        self.output.member_offsets()
+    }
+
+    /// Returns how many bytes of the blob are written: after [`sync`](Self::sync), where the next member begins.
+    pub fn size(&self) -> u64 {
+        self.output.size()
+    }
+
+    /// Returns how many uncompressed bytes were given.
+    pub fn uncompressed_size(&self) -> u64 {
+        self.uncompressed_size
+    }
+
+    /// Writes bytes into the blob as they are, after all that was given.
+    ///
+    /// They are part of the blob's digest and size, and not of the `diff_id`: they are for what decodes to nothing, such
+    /// as an empty gzip member that says where an index is.
+    ///
+    /// # Errors
+    ///
+    /// As [`start_member`](Self::start_member).
+    pub fn write_raw(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.sync()?;
+        self.failed = true;
+        self.output.write(bytes)?;
         self.failed = false;
         Ok(())
     }
@@ -178,9 +278,14 @@ impl<W: Write + Send> BlobWriter<W> {
     ///
     /// As [`spare`](Self::spare).
     pub fn finish(mut self) -> Result<(Blob, W), Error> {
-        self.cut()?;
-        let hasher = self.engine.finish(&mut self.output)?;
-        let diff_id = DiffId::from_hasher(hasher);
+        self.check_usable()?;
+        if self.is_seekable() {
+            self.sync()?;
+        } else {
+            self.cut()?;
+        }
+        let diff_id = self.engine.finish(self.current, &mut self.output)?;
+        let diff_id = DiffId::from_hasher(diff_id);
         let (digest, size, out) = self.output.finish()?;
         let blob = Blob {
             digest,
@@ -189,6 +294,58 @@ impl<W: Write + Send> BlobWriter<W> {
             uncompressed_size: self.uncompressed_size,
         };
         Ok((blob, out))
+    }
+
+    /// Goes on in an empty block after a full or cut one.
+    fn next_block(&mut self) -> Result<(), Error> {
+        if !self.is_seekable() {
+            self.current.set_single_piece(self.layout.part_of_block());
+            return self.submit();
+        }
+        let start = self.members.start();
+        if start == 0 {
+            self.members.go_on(&mut self.current);
+            return self.submit();
+        }
+        // A member is cut where it has filled blocks of its own, so its beginning moves along.
+        let beginning = self.current.input[start..self.current.filled].to_vec();
+        self.current.filled = start;
+        self.submit()?;
+        self.current.input[..beginning.len()].copy_from_slice(&beginning);
+        self.current.filled = beginning.len();
+        Ok(())
+    }
+
+    /// Ends the current member of a seekable blob, if it has bytes.
+    fn end_member(&mut self) -> Result<(), Error> {
+        if self.members.start() == 0 && self.current.filled == BLOCK_SIZE {
+            self.next_block()?;
+        }
+        self.members.end(&mut self.current);
+        Ok(())
+    }
+
+    /// Gives the current block to the engine.
+    fn submit(&mut self) -> Result<(), Error> {
+        // Stays set when an error leaves this function, and when a panic does.
+        self.failed = true;
+        let block = mem::take(&mut self.current);
+        self.current = self.engine.submit(block, &mut self.output)?;
+        self.members.start_block();
+        self.failed = false;
+        Ok(())
+    }
+
+    fn is_seekable(&self) -> bool {
+        matches!(self.layout, Layout::Seekable(_))
+    }
+
+    fn check_seekable(&self) -> Result<(), Error> {
+        self.check_usable()?;
+        if self.is_seekable() {
+            return Ok(());
+        }
+        Err(Error::invalid("only a seekable blob has members"))
     }
 
     fn check_usable(&self) -> Result<(), Error> {
@@ -203,170 +360,10 @@ impl<W: Write + Send> std::fmt::Debug for BlobWriter<W> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("BlobWriter")
             .field("uncompressed_size", &self.uncompressed_size)
+            .field("layout", &self.layout)
             .field("failed", &self.failed)
             .finish_non_exhaustive()
     }
-}
-
-impl Engine {
-    /// Takes a full block, and returns one to fill.
-    fn submit<W: Write>(&mut self, block: Block, output: &mut Output<W>) -> Result<Block, Error> {
-        match self {
-            Self::Identity => {
-                output.write(block.bytes())?;
-                Ok(block)
-            }
-            Self::Inline { codec, hasher } => encode_inline(block, codec.as_mut(), hasher, output),
-            Self::Parallel {
-                factory,
-                threads,
-                state,
-            } => {
-                match mem::replace(state, Parallel::Idle) {
-                    Parallel::Idle => {
-                        *state = Parallel::OneBlock(block);
-                        return Ok(Block::new());
-                    }
-                    Parallel::OneBlock(first) => {
-                        let hasher = Hasher::default();
-                        let mut pipeline = Pipeline::start(Arc::clone(factory), *threads, hasher)?;
-                        for block in [first, block] {
-                            let block = pipeline.adopt(block);
-                            pipeline.submit(block)?;
-                        }
-                        *state = Parallel::Running(pipeline);
-                    }
-                    Parallel::Running(mut pipeline) => {
-                        pipeline.submit(block)?;
-                        *state = Parallel::Running(pipeline);
-                    }
-                }
-                let Parallel::Running(pipeline) = state else {
-                    return Err(Error::new(ErrorKind::Bug, "an encoder lost its threads"));
-                };
-                free_block(pipeline, output)
-            }
-        }
-    }
-
-    /// Writes what is under way and what a blob without blocks needs, and returns the hash of all blocks.
-    fn finish<W: Write>(self, output: &mut Output<W>) -> Result<Hasher, Error> {
-        match self {
-            Self::Identity => Ok(output.hasher.clone()),
-            Self::Inline {
-                mut codec,
-                mut hasher,
-            } => {
-                if output.frame.needs_block() {
-                    encode_inline(Block::new(), codec.as_mut(), &mut hasher, output)?;
-                }
-                Ok(hasher)
-            }
-            Self::Parallel { factory, state, .. } => match state {
-                Parallel::Running(pipeline) => drain(pipeline, output),
-                Parallel::OneBlock(block) => {
-                    let (mut codec, mut hasher) = (factory()?, Hasher::default());
-                    encode_inline(block, codec.as_mut(), &mut hasher, output)?;
-                    Ok(hasher)
-                }
-                Parallel::Idle => Self::Inline {
-                    codec: factory()?,
-                    hasher: Hasher::default(),
-                }
-                .finish(output),
-            },
-        }
-    }
-}
-
-fn encode_inline<W: Write>(
-    mut block: Block,
-    codec: &mut dyn BlockCodec,
-    hasher: &mut Hasher,
-    output: &mut Output<W>,
-) -> Result<Block, Error> {
-    hasher.update(block.bytes());
-    block.encode(codec)?;
-    output.write_block(&block)?;
-    Ok(block)
-}
-
-/// Writes the encodings that came, and waits for more of them until a block is free.
-fn free_block<W: Write>(pipeline: &mut Pipeline, output: &mut Output<W>) -> Result<Block, Error> {
-    while let Some(block) = pipeline.try_next()? {
-        output.write_block(&block)?;
-        pipeline.recycle(block);
-    }
-    if let Some(block) = pipeline.free_block() {
-        return Ok(block);
-    }
-    let block = (pipeline.next()?)
-        .ok_or_else(|| Error::new(ErrorKind::Bug, "an encoder lost its blocks"))?;
-    output.write_block(&block)?;
-    Ok(block)
-}
-
-fn drain<W: Write>(mut pipeline: Pipeline, output: &mut Output<W>) -> Result<Hasher, Error> {
-    pipeline.close();
-    while let Some(block) = pipeline.next()? {
-        output.write_block(&block)?;
-    }
-    pipeline.finish()
-}
-
-/// The output, and what stands around the blocks in it.
-struct Output<W> {
-    out: W,
-    /// Of what was written.
-    hasher: Hasher,
-    size: u64,
-    frame: Frame,
-    started: bool,
-}
-
-impl<W: Write> Output<W> {
-    fn new(out: W, frame: Frame) -> Self {
-        Self {
-            out,
-            hasher: Hasher::default(),
-            size: 0,
-            frame,
-            started: false,
-        }
-    }
-
-    fn write_block(&mut self, block: &Block) -> Result<(), Error> {
-        self.start()?;
-        self.frame.add(&block.encoded);
-        self.write(block.encoding())
-    }
-
-    fn start(&mut self) -> Result<(), Error> {
-        if !self.started {
-            self.started = true;
-            self.write(self.frame.head())?;
-        }
-        Ok(())
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        self.out.write_all(bytes).map_err(write_failed)?;
-        self.hasher.update(bytes);
-        self.size += bytes.len() as u64;
-        Ok(())
-    }
-
-    fn finish(mut self) -> Result<(Digest, u64, W), Error> {
-        self.start()?;
-        let tail = self.frame.tail();
-        self.write(&tail)?;
-        self.out.flush().map_err(write_failed)?;
-        Ok((self.hasher.finish(), self.size, self.out))
-    }
-}
-
-fn write_failed(source: std::io::Error) -> Error {
-    Error::new(ErrorKind::Io, "write a layer blob").with_source(source)
 }
 
 /// Encodes a whole tar in blocks of 1 MiB, wherever its entries begin.

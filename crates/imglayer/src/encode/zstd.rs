@@ -3,7 +3,8 @@
 use zstd::bulk::Compressor;
 use zstd::zstd_safe::{self, CParameter};
 
-use super::codec::{BLOCK_SIZE, BlockCodec, Encoded};
+use super::block::{Encoding, Part};
+use super::codec::{BLOCK_SIZE, BlockCodec, make_room};
 use super::level::Level;
 use crate::{Error, ErrorKind};
 
@@ -30,17 +31,25 @@ impl Zstd {
 }
 
 impl BlockCodec for Zstd {
-    fn encode(&mut self, input: &[u8], output: &mut Vec<u8>) -> Result<Encoded, Error> {
-        let room = zstd_safe::compress_bound(input.len());
-        if output.len() < room {
-            output.resize(room, 0);
-        }
-        // Starts a session of its own, so the frame depends on no block before.
-        let length = (self.0)
-            .compress_to_buffer(input, output.as_mut_slice())
-            .map_err(refused)?;
-        Ok(Encoded {
-            length,
+    fn encode(
+        &mut self,
+        input: &[u8],
+        part: Part,
+        output: &mut Vec<u8>,
+        start: usize,
+    ) -> Result<Encoding, Error> {
+        // A frame has no end that would have to be written if its content was written before.
+        let length = if part == Part::Last && input.is_empty() {
+            0
+        } else {
+            make_room(output, start, zstd_safe::compress_bound(input.len()));
+            // Starts a session of its own, so the frame depends on no piece before.
+            (self.0)
+                .compress_to_buffer(input, &mut output[start..])
+                .map_err(refused)?
+        };
+        Ok(Encoding {
+            end: start + length,
             checksum: None,
         })
     }

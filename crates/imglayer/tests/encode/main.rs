@@ -5,4 +5,5 @@ mod content;
 mod determinism;
 mod failures;
 mod golden;
+mod members;
 mod readers;

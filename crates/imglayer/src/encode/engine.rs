@@ -1,0 +1,142 @@
+//! Who hashes and encodes the blocks of a blob: the calling thread, or threads.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use imgcore::Hasher;
+
+use super::block::Block;
+use super::codec::{BLOCK_SIZE, BlockCodec, CodecFactory};
+use super::output::Output;
+use super::pipeline::Pipeline;
+use crate::{Error, ErrorKind};
+
+/// Hashes and encodes blocks.
+///
+/// Threads start with the second block: a small layer is done sooner without.
+pub(super) struct Engine {
+    /// `None` when bytes stay as they are.
+    factory: Option<Arc<CodecFactory>>,
+    threads: usize,
+    /// Of the uncompressed bytes, unless a pipeline has it.
+    hasher: Hasher,
+    /// The codec of the calling thread, once it encoded something.
+    codec: Option<Box<dyn BlockCodec>>,
+    /// A block that waits for a second one, or for the end.
+    waiting: Option<Block>,
+    /// Blocks that nobody uses, while there is no pipeline.
+    free: Vec<Block>,
+    pipeline: Option<Pipeline>,
+}
+
+impl Engine {
+    pub(super) fn new(factory: Option<CodecFactory>, threads: usize) -> Self {
+        Self {
+            factory: factory.map(Arc::new),
+            threads,
+            hasher: Hasher::default(),
+            codec: None,
+            waiting: None,
+            free: Vec::new(),
+            pipeline: None,
+        }
+    }
+
+    /// Takes a block, and returns an empty one to fill.
+    pub(super) fn submit<W: Write>(
+        &mut self,
+        block: Block,
+        output: &mut Output<W>,
+    ) -> Result<Block, Error> {
+        if let Some(pipeline) = &mut self.pipeline {
+            pipeline.submit(block)?;
+            return free_block(pipeline, output);
+        }
+        let Some(factory) = self.factory.as_ref().filter(|_| self.threads > 1) else {
+            return self.encode_inline(block, output);
+        };
+        let Some(first) = self.waiting.take() else {
+            self.waiting = Some(block);
+            return Ok(self.free.pop().unwrap_or_else(|| Block::new(BLOCK_SIZE)));
+        };
+        let mut pipeline = Pipeline::start(Arc::clone(factory), self.threads, self.hasher.clone())?;
+        for block in [first, block] {
+            let block = pipeline.adopt(block);
+            pipeline.submit(block)?;
+        }
+        let pipeline = self.pipeline.insert(pipeline);
+        free_block(pipeline, output)
+    }
+
+    /// Writes all that was submitted.
+    pub(super) fn drain<W: Write>(&mut self, output: &mut Output<W>) -> Result<(), Error> {
+        if let Some(block) = self.waiting.take() {
+            let block = self.encode_inline(block, output)?;
+            self.free.push(block);
+        }
+        if let Some(pipeline) = &mut self.pipeline {
+            while let Some(mut block) = pipeline.next()? {
+                output.write_block(&mut block)?;
+                block.clear();
+                pipeline.recycle(block);
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes all that was submitted, and what a blob without blocks needs. Returns the hash of all blocks.
+    pub(super) fn finish<W: Write>(
+        mut self,
+        mut empty_block: Block,
+        output: &mut Output<W>,
+    ) -> Result<Hasher, Error> {
+        if let Some(pipeline) = &mut self.pipeline {
+            pipeline.close();
+        }
+        self.drain(output)?;
+        if output.needs_block() {
+            empty_block.clear();
+            empty_block.set_single_piece(super::block::Part::Whole);
+            self.encode_inline(empty_block, output)?;
+        }
+        match self.pipeline {
+            Some(pipeline) => pipeline.finish(),
+            None => Ok(self.hasher),
+        }
+    }
+
+    fn encode_inline<W: Write>(
+        &mut self,
+        mut block: Block,
+        output: &mut Output<W>,
+    ) -> Result<Block, Error> {
+        if let Some(factory) = &self.factory {
+            let codec = match &mut self.codec {
+                Some(codec) => codec,
+                None => self.codec.insert(factory()?),
+            };
+            block.encode(codec.as_mut())?;
+        }
+        self.hasher.update(block.bytes());
+        output.write_block(&mut block)?;
+        block.clear();
+        Ok(block)
+    }
+}
+
+/// Writes the encodings that came, and waits for more of them until a block is free.
+fn free_block<W: Write>(pipeline: &mut Pipeline, output: &mut Output<W>) -> Result<Block, Error> {
+    while let Some(mut block) = pipeline.try_next()? {
+        output.write_block(&mut block)?;
+        block.clear();
+        pipeline.recycle(block);
+    }
+    if let Some(block) = pipeline.free_block() {
+        return Ok(block);
+    }
+    let mut block = (pipeline.next()?)
+        .ok_or_else(|| Error::new(ErrorKind::Bug, "an encoder lost its blocks"))?;
+    output.write_block(&mut block)?;
+    block.clear();
+    Ok(block)
+}
