@@ -44,6 +44,21 @@ pub use object::Object;
 
 use crate::{Error, ErrorKind};
 
+/// Writes a string literal in its canonical form to the end of `out`.
+///
+/// For documents that are too large to be a [`Value`] first.
+///
+/// # Examples
+///
+/// ```
+/// let mut out = String::new();
+/// imgcore::json::push_string("a \"b\" & c", &mut out);
+/// assert_eq!(out, r#""a \"b\" \u0026 c""#);
+/// ```
+pub fn push_string(text: &str, out: &mut String) {
+    write::string(text, out);
+}
+
 /// Returns whether Go's decoder takes two names for the same member.
 pub(crate) fn is_same_for_go(one: &str, other: &str) -> bool {
     one == other || scan::fold(one) == scan::fold(other)
