@@ -246,6 +246,13 @@ fn is_same(left: &Record, right: &Record) -> bool {
                 left.size == right.size && left.source.is_same(&right.source)
             }
             (Body::HardLink(left), Body::HardLink(right)) => left == right,
+            (
+                Body::Special { kind, device },
+                Body::Special {
+                    kind: other_kind,
+                    device: other_device,
+                },
+            ) => (kind, device) == (other_kind, other_device),
             (Body::Symlink(left), Body::Symlink(right)) => left == right,
             _ => false,
         }
