@@ -19,6 +19,7 @@
 //! * [`Plan`] is what comes of it: every entry of the layer in its order, before a byte is written.
 //! * [`write_layer`] writes a plan. [`EncodeOptions`] says how it is compressed, and [`Written`] has
 //!   the digests, sizes and counts.
+//! * [`write_layer_as`] writes a [`LayerFormat`] of which single files can be fetched: [`estargz`].
 //! * [`LayerPath`] is a name inside a layer, [`MetadataPatch`] a change to mode, owner, time or
 //!   extended attributes.
 //! * [`encode`] compresses in parallel, for layers and for anything else; [`filesystem`] and [`mtree`]
@@ -55,6 +56,7 @@
 
 pub mod encode;
 mod error;
+pub mod estargz;
 pub mod filesystem;
 mod metadata;
 pub mod mtree;
@@ -75,7 +77,7 @@ pub use plan::{
     PlannedEntry, SymlinkPolicy, TreeHandling, TreeOptions, Warning,
 };
 pub use source::Content;
-pub use write::{Counts, Written, write_layer};
+pub use write::{Counts, LayerFormat, Written, write_layer, write_layer_as};
 
 /// The example of the README runs as well.
 #[cfg(doctest)]

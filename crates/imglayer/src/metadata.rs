@@ -8,7 +8,7 @@ use crate::Error;
 use crate::path::Quoted;
 
 /// The PAX keyword of an extended attribute is this and its name.
-const XATTR_PREFIX: &str = "SCHILY.xattr.";
+pub(crate) const XATTR_PREFIX: &str = "SCHILY.xattr.";
 
 /// PAX keywords that are said by a field, and those that would change what the content is.
 const RESERVED_KEYWORDS: [&str; 9] = [

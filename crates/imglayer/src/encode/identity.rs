@@ -81,6 +81,11 @@ impl EncoderIdentity {
         )))
     }
 
+    /// Adds what a format decides beside the encoder.
+    pub(crate) fn with(self, choices: &str) -> Self {
+        Self(format!("{} {choices}", self.0))
+    }
+
     /// Returns the identity as text, to record and to compare later.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -22,7 +22,7 @@ const OWN_BLOCKS: u64 = 128 << 10;
 /// * [`hard_link`](Self::hard_link) for a link to an earlier file;
 /// * [`start_file`](Self::start_file) for a file, then for its content in turn [`piece`](Self::piece) and
 ///   [`content`](Self::content), until all of it is written and padded, and [`end_file`](Self::end_file).
-pub(super) trait Format<W: Write + Send> {
+pub(crate) trait Format<W: Write + Send> {
     /// What is known of the blob when its entries are written.
     type Summary;
 

@@ -11,12 +11,16 @@ use imgtar::{Codec, END_OF_ARCHIVE, EntryKind, Header, padding};
 use sha2::{Digest, Sha256};
 
 use crate::encode::{BlobWriter, EncodeOptions, EncoderIdentity};
+use crate::estargz::{Estargz, EstargzOptions, Order, TOC_DIGEST, UNCOMPRESSED_SIZE};
+use crate::path::LayerPath;
 use crate::plan::{Body, FileBody, Group, Plan, Record};
 use crate::source::ContentReader;
 use crate::{Error, ErrorKind};
 
 use duplicates::{Duplicates, Judgement};
-use format::{Format, Plain};
+use format::Plain;
+
+pub(crate) use format::Format;
 
 /// Writes the layer that a plan describes.
 ///
@@ -56,32 +60,78 @@ pub fn write_layer<W: Write + Send>(
     options: &EncodeOptions,
     out: W,
 ) -> Result<(Written, W), Error> {
-    let mut writer = LayerWriter {
-        plan,
-        blob: BlobWriter::new(out, options)?,
-        format: Plain,
-        blocks: Vec::new(),
-        counts: Counts::default(),
-        duplicates: Duplicates::new(plan),
-        groups: HashMap::new(),
-    };
-    for number in &plan.order {
-        writer.write_entry(*number)?;
+    write_layer_as(plan, &LayerFormat::Plain, options, out)
+}
+
+/// Writes the layer that a plan describes in one of the forms that layers have.
+///
+/// All that is said of [`write_layer`] holds here. An eStargz layer keeps some 100 bytes for each file while it is
+/// written, and 50 for each further chunk.
+///
+/// # Examples
+///
+/// See [`estargz`](crate::estargz).
+///
+/// # Errors
+///
+/// As [`write_layer`], and [`InvalidInput`](ErrorKind::InvalidInput) for options that the format does not have, names
+/// that it cannot hold, and prioritized files that are not in the layer.
+pub fn write_layer_as<W: Write + Send>(
+    plan: &Plan,
+    format: &LayerFormat,
+    options: &EncodeOptions,
+    out: W,
+) -> Result<(Written, W), Error> {
+    match format {
+        LayerFormat::Plain => {
+            let blob = BlobWriter::new(out, options)?;
+            let mut writer = LayerWriter::new(plan, blob, Plain);
+            writer.write_entries(&plan.order)?;
+            let ((), written, out) = writer.finish(options, EncoderIdentity::of(options)?)?;
+            Ok((written, out))
+        }
+        LayerFormat::Estargz(estargz) => write_estargz(plan, estargz, options, out),
     }
-    writer.format.finish(&mut writer.blob)?;
-    let (blob, out) = writer.blob.finish()?;
-    let media_type = match options.codec {
-        Codec::Gzip => MediaType::OCI_LAYER_GZIP,
-        Codec::None => MediaType::OCI_LAYER_TAR,
-        Codec::Zstd => MediaType::OCI_LAYER_ZSTD,
-    };
-    let written = Written {
-        metadata: LayerMetadata::new(Some(blob.diff_id), media_type, blob.digest, blob.size),
-        uncompressed_size: blob.uncompressed_size,
-        encoder: EncoderIdentity::of(options)?,
-        counts: writer.counts,
-    };
+}
+
+fn write_estargz<W: Write + Send>(
+    plan: &Plan,
+    estargz: &EstargzOptions,
+    options: &EncodeOptions,
+    out: W,
+) -> Result<(Written, W), Error> {
+    estargz.check(options)?;
+    let order = Order::new(plan, estargz)?;
+    let blob = BlobWriter::seekable(out, options)?;
+    let mut writer = LayerWriter::new(plan, blob, Estargz::new(plan, estargz));
+    let (prioritized, others) = order.parts();
+    writer.write_entries(prioritized)?;
+    (writer.format).write_landmark(order.landmark(), &mut writer.blob)?;
+    writer.write_entries(others)?;
+    // The landmark and the TOC.
+    writer.counts.entries += 2;
+    let identity = EncoderIdentity::of_seekable(options)?.with(&estargz.identity());
+    let (toc_digest, mut written, out) = writer.finish(options, identity)?;
+    let size = written.uncompressed_size;
+    written.metadata.annotations.extend([
+        (TOC_DIGEST.to_owned(), toc_digest.to_string()),
+        (UNCOMPRESSED_SIZE.to_owned(), size.to_string()),
+    ]);
+    written.missing = order.into_missing();
     Ok((written, out))
+}
+
+/// What a layer's blob is, beside the compressed archive of its entries.
+///
+/// More forms will come; what they have in common is in the [`EncodeOptions`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LayerFormat {
+    /// Nothing else.
+    #[default]
+    Plain,
+    /// A gzip blob of which single files can be fetched: see [`estargz`](crate::estargz).
+    Estargz(EstargzOptions),
 }
 
 /// What is known of a layer once it is written.
@@ -96,6 +146,8 @@ pub struct Written {
     pub encoder: EncoderIdentity,
     /// What was in the layer and how often it was read.
     pub counts: Counts,
+    /// The prioritized files of a seekable layer that are not in it.
+    pub missing: Vec<LayerPath>,
 }
 
 /// What was written into a layer, and read for it.
@@ -129,6 +181,45 @@ struct LayerWriter<'p, W: Write + Send, F> {
 }
 
 impl<'p, W: Write + Send, F: Format<W>> LayerWriter<'p, W, F> {
+    fn new(plan: &'p Plan, blob: BlobWriter<W>, format: F) -> Self {
+        Self {
+            plan,
+            blob,
+            format,
+            blocks: Vec::new(),
+            counts: Counts::default(),
+            duplicates: Duplicates::new(plan),
+            groups: HashMap::new(),
+        }
+    }
+
+    fn write_entries(&mut self, records: &[u32]) -> Result<(), Error> {
+        (records.iter()).try_for_each(|number| self.write_entry(*number))
+    }
+
+    /// Ends the layer, and says what the format knows of it and what is known of every layer.
+    fn finish(
+        mut self,
+        options: &EncodeOptions,
+        encoder: EncoderIdentity,
+    ) -> Result<(F::Summary, Written, W), Error> {
+        let summary = self.format.finish(&mut self.blob)?;
+        let (blob, out) = self.blob.finish()?;
+        let media_type = match options.codec {
+            Codec::Gzip => MediaType::OCI_LAYER_GZIP,
+            Codec::None => MediaType::OCI_LAYER_TAR,
+            Codec::Zstd => MediaType::OCI_LAYER_ZSTD,
+        };
+        let written = Written {
+            metadata: LayerMetadata::new(Some(blob.diff_id), media_type, blob.digest, blob.size),
+            uncompressed_size: blob.uncompressed_size,
+            encoder,
+            counts: self.counts,
+            missing: Vec::new(),
+        };
+        Ok((summary, written, out))
+    }
+
     fn write_entry(&mut self, number: u32) -> Result<(), Error> {
         let plan = self.plan;
         let record = &plan.records[number as usize];
