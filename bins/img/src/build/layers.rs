@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 
 use imgcore::{HistoryEntry, LayerMetadata};
+use imglayer::estargz::EstargzOptions;
 use imglayer::{
-    Codec, EncodeOptions, Hardlinks, LayerPath, MetadataPatch, ModePolicy, Plan, PlanBuilder,
-    PlanOptions, write_layer,
+    Codec, EncodeOptions, Hardlinks, LayerFormat, LayerPath, MetadataPatch, ModePolicy, Plan,
+    PlanBuilder, PlanOptions, write_layer_as,
 };
 use imgstore::DirectoryStore;
 
@@ -63,7 +64,7 @@ impl<'a> Layers<'a> {
             self.context.report.warn(format_args!("{title}: {warning}"));
         }
         let staged = self.store.stage()?;
-        let (written, staged) = write_layer(&plan, &encoding(layer), staged)?;
+        let (written, staged) = write_layer_as(&plan, &format(layer)?, &encoding(layer), staged)?;
         let mut metadata = written.metadata;
         staged.commit(&metadata.digest, metadata.size)?;
         let mut step = HistoryEntry::default();
@@ -72,6 +73,17 @@ impl<'a> Layers<'a> {
         metadata.history.push(step);
         Ok(metadata)
     }
+}
+
+fn format(layer: &ResolvedLayer) -> Result<LayerFormat, imglayer::Error> {
+    let Some(prioritized) = &layer.estargz else {
+        return Ok(LayerFormat::Plain);
+    };
+    let mut options = EstargzOptions::default();
+    for path in prioritized {
+        options.prioritized_files.push(LayerPath::parse(path)?);
+    }
+    Ok(LayerFormat::Estargz(options))
 }
 
 fn encoding(layer: &ResolvedLayer) -> EncodeOptions {

@@ -5,22 +5,22 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 use imgcore::LayerMetadata;
 use imgcore::json::Strictness;
-use imglayer::encode::{Blob, recompress};
-use imgtar::{Codec, DecodeLimits, Decoder};
+use imglayer::encode::{EncodeOptions, recompress};
+use imglayer::estargz::{TOC_DIGEST, UNCOMPRESSED_SIZE};
+use imglayer::{Hardlinks, ImportOptions, LayerFormat, PlanBuilder, PlanOptions, write_layer_as};
+use imgtar::{DecodeLimits, Decoder};
 
 use super::description;
 use super::encoding::{self, EncodingFlags};
+use super::estargz;
 use crate::cli::Run;
 use crate::cli::value::KeyAndValue;
 use crate::context::Context;
 use crate::output::{Outputs, Pending};
 use crate::report::{Explain as _, Failure};
 
-/// Annotations that describe an eStargz blob, which the new one is not.
-const ESTARGZ_ANNOTATIONS: [&str; 2] = [
-    "containerd.io/snapshot/stargz/toc.digest",
-    "io.containers.estargz.uncompressed-size",
-];
+/// Annotations that describe an eStargz blob, which the new one is not, or not in the same way.
+const ESTARGZ_ANNOTATIONS: [&str; 2] = [TOC_DIGEST, UNCOMPRESSED_SIZE];
 
 /// Compresses a layer anew, or decompresses it
 #[derive(Debug, clap::Args)]
@@ -61,13 +61,13 @@ impl Run for Arguments {
         let codec = encoding::codec("--format", &self.format)?;
         let options = self.encoding.options(codec)?;
         let source = self.source_metadata(context)?;
-        let mut input = self.open(context)?;
-        let output = Pending::create(context, &self.output)?;
-        let (blob, output) = recompress(&mut input, output, &options)
-            .explain(|| format!("layer {}", self.input.display()))?;
+        let (metadata, output) = match self.encoding.format(context, codec)? {
+            LayerFormat::Plain => self.recompress(context, &options)?,
+            format => self.rewrite(context, &format, &options)?,
+        };
         let mut outputs = Outputs::default();
         outputs.add(output);
-        let metadata = self.new_metadata(context, codec, &blob, source)?;
+        let metadata = self.complete(context, metadata, source)?;
         // The Go tool writes this file, unlike others of its kind, in one line.
         let mut bytes = metadata.to_json().to_compact();
         bytes.push(b'\n');
@@ -77,8 +77,58 @@ impl Run for Arguments {
 }
 
 impl Arguments {
+    /// Compresses the same tar in another way.
+    fn recompress(
+        &self,
+        context: &Context,
+        options: &EncodeOptions,
+    ) -> Result<(LayerMetadata, Pending), Failure> {
+        let mut input = self.open(context)?;
+        let output = Pending::create(context, &self.output)?;
+        let (blob, output) = recompress(&mut input, output, options).explain(|| self.what())?;
+        let media_type = encoding::media_type_of(options.codec);
+        let metadata = LayerMetadata::new(Some(blob.diff_id), media_type, blob.digest, blob.size);
+        Ok((metadata, output))
+    }
+
+    /// Writes the same entries in another form.
+    fn rewrite(
+        &self,
+        context: &Context,
+        format: &LayerFormat,
+        options: &EncodeOptions,
+    ) -> Result<(LayerMetadata, Pending), Failure> {
+        let mut plan_options = PlanOptions::default();
+        // Who made the layer decided which of its files are one file.
+        plan_options.hardlinks = Hardlinks::Off;
+        let output = context.path(&self.output);
+        plan_options.spool_directory = Some(encoding::spool_directory(&output));
+        let mut import = ImportOptions::default();
+        import.whiteouts = true;
+        let mut builder = PlanBuilder::new(plan_options);
+        let input = self.open(context)?;
+        if self.source_format.is_empty() {
+            builder.import_tar(context.path(&self.input), &import)?;
+        } else {
+            builder.import_tar_stream(&self.input.display().to_string(), input, &import)?;
+        }
+        let plan = builder.finish().explain(|| self.what())?;
+        for warning in plan.warnings() {
+            context.report.warn(warning);
+        }
+        let output = Pending::create(context, &self.output)?;
+        let (written, output) =
+            write_layer_as(&plan, format, options, output).explain(|| self.what())?;
+        estargz::warn_of_missing(context, &written.missing);
+        Ok((written.metadata, output))
+    }
+
+    fn what(&self) -> String {
+        format!("layer {}", self.input.display())
+    }
+
     fn open(&self, context: &Context) -> Result<Decoder<fs::File>, Failure> {
-        let what = || format!("layer {}", self.input.display());
+        let what = || self.what();
         let file = fs::File::open(context.path(&self.input)).explain(what)?;
         if !self.source_format.is_empty() {
             let codec = encoding::codec("--source-format", &self.source_format)?;
@@ -104,21 +154,21 @@ impl Arguments {
             .map(Some)
     }
 
-    fn new_metadata(
+    /// Adds what is known of the layer beside its bytes.
+    fn complete(
         &self,
         context: &Context,
-        codec: Codec,
-        blob: &Blob,
+        mut metadata: LayerMetadata,
         source: Option<LayerMetadata>,
     ) -> Result<LayerMetadata, Failure> {
-        let media_type = encoding::media_type_of(codec);
-        let mut metadata =
-            LayerMetadata::new(Some(blob.diff_id), media_type, blob.digest, blob.size);
+        let mut of_format = std::mem::take(&mut metadata.annotations);
+        let is_same_tar = of_format.is_empty();
         metadata.history = description::history(self.history.as_deref());
         if let Some(source) = source {
-            if source
-                .diff_id
-                .is_some_and(|diff_id| diff_id != blob.diff_id)
+            if is_same_tar
+                && source
+                    .diff_id
+                    .is_some_and(|it| Some(it) != metadata.diff_id)
             {
                 let (file, input) = (self.source_metadata.as_deref(), self.input.display());
                 let file = file.unwrap_or(Path::new("")).display();
@@ -136,6 +186,7 @@ impl Arguments {
         }
         let annotations = description::annotations(context, None, &self.annotation)?;
         metadata.annotations.extend(annotations);
+        metadata.annotations.append(&mut of_format);
         description::derive_from_diff_id(&mut metadata.annotations, metadata.diff_id);
         Ok(metadata)
     }

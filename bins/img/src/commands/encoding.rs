@@ -1,15 +1,17 @@
 //! The flags that say how a layer is compressed.
 
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use imgcore::MediaType;
+use imglayer::LayerFormat;
 use imglayer::encode::{EncodeOptions, GzipMembers, Level};
 use imgtar::Codec;
 
-use crate::cli::later;
+use super::estargz::EstargzFlags;
 use crate::cli::value::Integer;
+use crate::context::Context;
 use crate::report::{Explain as _, Failure};
 
 /// The heading of these flags in the help.
@@ -27,9 +29,8 @@ pub(crate) struct EncodingFlags {
     /// `single`: one gzip member, for every reader; `multi`: one a block, a little faster
     #[arg(long, value_name = "KIND", default_value = "single", help_heading = COMPRESSION)]
     gzip_members: Members,
-    /// Not yet: a layer of which single files can be fetched (eStargz)
-    #[arg(long, help_heading = COMPRESSION)]
-    estargz: bool,
+    #[command(flatten)]
+    estargz: EstargzFlags,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -43,9 +44,8 @@ impl EncodingFlags {
     ///
     /// # Errors
     ///
-    /// Fails if a level is not one of the codec's, and for eStargz.
+    /// Fails if a level is not one of the codec's.
     pub(crate) fn options(&self, codec: Codec) -> Result<EncodeOptions, Failure> {
-        later::refuse(self.estargz, "--estargz", "eStargz layers are")?;
         let level = level(codec, &self.compression_level).explain(|| "--compression-level")?;
         let mut options = EncodeOptions::new(codec, level);
         options.gzip_members = match self.gzip_members {
@@ -56,6 +56,15 @@ impl EncodingFlags {
             options.threads = jobs;
         }
         Ok(options)
+    }
+
+    /// The form of the layer.
+    ///
+    /// # Errors
+    ///
+    /// Fails for eStargz as it cannot be.
+    pub(crate) fn format(&self, context: &Context, codec: Codec) -> Result<LayerFormat, Failure> {
+        self.estargz.format(context, codec)
     }
 }
 
@@ -81,6 +90,15 @@ fn jobs(text: &str) -> Option<NonZeroUsize> {
     }
     let number = usize::try_from(number).unwrap_or(usize::MAX);
     Some(NonZeroUsize::new(number).unwrap_or(NonZeroUsize::MIN))
+}
+
+/// Where the contents of compressed tars wait: beside the output, for the room that is there.
+pub(crate) fn spool_directory(output: &Path) -> PathBuf {
+    match output.parent() {
+        Some(parent) if parent.is_dir() => parent.to_path_buf(),
+        Some(parent) if parent.as_os_str().is_empty() && output != Path::new("-") => ".".into(),
+        _ => std::env::temp_dir(),
+    }
 }
 
 /// The codec that a name of the command line means.

@@ -13,6 +13,7 @@ mod description;
 mod diff;
 mod docker_save;
 mod encoding;
+mod estargz;
 mod expand_template;
 mod hash;
 mod index;

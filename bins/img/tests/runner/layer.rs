@@ -6,7 +6,7 @@ use std::io::{Read, Write as _};
 use std::path::Path;
 
 use flate2::Compression;
-use flate2::read::GzDecoder;
+use flate2::read::{GzDecoder, MultiGzDecoder};
 use flate2::write::GzEncoder;
 use fs_err as fs;
 use imgcore::Digest;
@@ -19,15 +19,22 @@ use crate::case::Section;
 use crate::run::{Outcome, State};
 use crate::{check, text};
 
+/// The end of an eStargz layer's footer, before the trailer of the member that it is.
+const FOOTER_MAGIC: &[u8] = b"STARGZ\x01\0\0\xff\xff";
+
 /// Decodes a layer. For gzip only the first member is read, as many tools do: a layer that needs
-/// more than that is incomplete to them.
+/// more than that is incomplete to them. Only eStargz layers have many by their nature.
 fn decode(bytes: &[u8]) -> Result<Vec<u8>, String> {
     let mut tar = Vec::new();
     match bytes {
-        [0x1f, 0x8b, ..] => {
-            GzDecoder::new(bytes)
-                .read_to_end(&mut tar)
-                .map_err(|error| error.to_string())?;
+        [0x1f, 0x8b, .., _, _, _, _, _, _, _, _] => {
+            let is_estargz = bytes[..bytes.len() - 8].ends_with(FOOTER_MAGIC);
+            let read = if is_estargz {
+                MultiGzDecoder::new(bytes).read_to_end(&mut tar)
+            } else {
+                GzDecoder::new(bytes).read_to_end(&mut tar)
+            };
+            read.map_err(|error| error.to_string())?;
         }
         [0x28, 0xb5, 0x2f, 0xfd, ..] => {
             tar = zstd::decode_all(bytes).map_err(|error| error.to_string())?;

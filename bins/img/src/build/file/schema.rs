@@ -23,6 +23,8 @@ pub(crate) struct Build {
     pub(crate) compression: Compression,
     #[serde(default)]
     pub(crate) level: Level,
+    #[serde(default)]
+    pub(crate) estargz: bool,
     #[serde(default = "yes")]
     pub(crate) hard_links: bool,
     #[serde(default)]
@@ -69,6 +71,9 @@ pub(crate) struct Layer {
     pub(crate) owner: Option<Text<Owner>>,
     pub(crate) compression: Option<Compression>,
     pub(crate) level: Option<Level>,
+    pub(crate) estargz: Option<bool>,
+    #[serde(default)]
+    pub(crate) prioritized_files: Vec<Spanned<Text<ImagePath>>>,
     pub(crate) hard_links: Option<bool>,
     pub(crate) preserve_modes: Option<bool>,
 }

@@ -39,6 +39,8 @@ pub(crate) struct ResolvedLayer {
     pub(crate) entries: Vec<Entry>,
     pub(crate) compression: Compression,
     pub(crate) level: Level,
+    /// The files that are fetched first of an eStargz layer; `None` for a layer that is none.
+    pub(crate) estargz: Option<Vec<Vec<u8>>>,
     pub(crate) hard_links: bool,
     /// Who owns what does not say otherwise.
     pub(crate) owner: Owner,
@@ -77,8 +79,7 @@ pub(crate) fn layers(file: &BuildFile, platform: &Platform) -> Result<Vec<Resolv
     let own = own_files(file);
     let mut layers = Vec::new();
     for (position, layer) in file.build.layers.iter().enumerate() {
-        let layer = layer.get_ref();
-        if is_for(&layer.platforms, platform) {
+        if is_for(&layer.get_ref().platforms, platform) {
             layers.push(resolve_layer(file, &own, (position, layer), platform)?);
         }
     }
@@ -88,10 +89,12 @@ pub(crate) fn layers(file: &BuildFile, platform: &Platform) -> Result<Vec<Resolv
 fn resolve_layer(
     file: &BuildFile,
     own: &[PathBuf],
-    (position, layer): (usize, &Layer),
+    (position, layer): (usize, &Spanned<Layer>),
     platform: &Platform,
 ) -> Result<ResolvedLayer, Failure> {
     let build = &file.build;
+    let (span, layer) = (layer.span(), layer.get_ref());
+    let compression = layer.compression.unwrap_or(build.compression);
     let mut resolver = Resolver {
         file,
         own,
@@ -101,6 +104,7 @@ fn resolve_layer(
         entries: Vec::new(),
     };
     resolver.layer(layer)?;
+    let estargz = resolver.estargz(span, layer, compression)?;
     let (owner, preserve_modes) = (resolver.owner, resolver.preserve_modes);
     // Counted as `img ls --layer`, `img inspect` and `img check` count.
     let unnamed = format!("layer {position}");
@@ -112,8 +116,9 @@ fn resolve_layer(
         name,
         title,
         entries: resolver.entries,
-        compression: layer.compression.unwrap_or(build.compression),
+        compression,
         level: layer.level.unwrap_or(build.level),
+        estargz,
         hard_links: layer.hard_links.unwrap_or(build.hard_links),
         owner,
         preserve_modes,
@@ -170,6 +175,31 @@ impl Resolver<'_> {
             self.add(path, Content::Symlink(target), None, symlink.owner);
         }
         Ok(())
+    }
+
+    /// The prioritized files of an eStargz layer.
+    fn estargz(
+        &self,
+        span: Range<usize>,
+        layer: &Layer,
+        compression: Compression,
+    ) -> Result<Option<Vec<Vec<u8>>>, Failure> {
+        if !layer.estargz.unwrap_or(self.file.build.estargz) {
+            return match layer.prioritized_files.first() {
+                Some(path) => Err(self.file.at(
+                    path.span(),
+                    "prioritized_files are only for layers with `estargz = true`",
+                )),
+                None => Ok(None),
+            };
+        }
+        if compression != Compression::Gzip {
+            let message = "an eStargz layer is compressed with gzip: say `estargz = false`, or another `compression`";
+            return Err(self.file.at(span, message));
+        }
+        let paths = layer.prioritized_files.iter();
+        let paths = paths.map(|path| self.needs_name(path.span(), &path.get_ref().0));
+        paths.collect::<Result<_, _>>().map(Some)
     }
 
     /// Directories of the list are instead of those that copies bring; what the list does not say is as there.

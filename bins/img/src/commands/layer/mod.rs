@@ -7,7 +7,7 @@ mod param_file;
 mod place_files;
 mod time;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::ValueEnum;
 use imgcore::MediaType;
@@ -18,6 +18,7 @@ use imglayer::{
 
 use super::description;
 use super::encoding::{self, EncodingFlags};
+use super::estargz;
 use crate::cli::Run;
 use crate::cli::value::{KeyAndValue, NameAndFile};
 use crate::context::Context;
@@ -136,12 +137,14 @@ impl Run for Arguments {
             name => encoding::codec("--format", name)?,
         };
         let encode_options = self.encoding.options(codec)?;
+        let format = self.encoding.format(context, codec)?;
         let plan = self.plan(context)?;
         for warning in plan.warnings() {
             context.report.warn(warning);
         }
         let output = Pending::create(context, &self.output)?;
-        let (written, output) = imglayer::write_layer(&plan, &encode_options, output)?;
+        let (written, output) = imglayer::write_layer_as(&plan, &format, &encode_options, output)?;
+        estargz::warn_of_missing(context, &written.missing);
         let mut outputs = Outputs::default();
         outputs.add(output);
         let metadata = self.layer_metadata(context, written.metadata)?;
@@ -196,7 +199,7 @@ impl Arguments {
         };
         // A build marks its inputs executable or not depending on where an action runs.
         options.modes = ModePolicy::Fixed(0o755);
-        options.spool_directory = Some(spool_directory(&context.path(&self.output)));
+        options.spool_directory = Some(encoding::spool_directory(&context.path(&self.output)));
         options.trees = match self.layer_tree_artifact_handling {
             Trees::DeduplicateSymlink => TreeHandling::DeduplicateBySymlink,
             Trees::Full => TreeHandling::Full,
@@ -305,7 +308,10 @@ impl Arguments {
         mut metadata: imgcore::LayerMetadata,
     ) -> Result<Vec<u8>, Failure> {
         let file = self.annotations_file.as_deref();
-        metadata.annotations = description::annotations(context, file, &self.annotation)?;
+        // What the layer's form says of itself stands over what the caller says.
+        let mut annotations = description::annotations(context, file, &self.annotation)?;
+        annotations.append(&mut metadata.annotations);
+        metadata.annotations = annotations;
         description::derive_from_diff_id(&mut metadata.annotations, metadata.diff_id);
         metadata.history = description::history(self.history.as_deref());
         if let Some(media_type) = self.media_type.as_deref().filter(|text| !text.is_empty()) {
@@ -328,13 +334,4 @@ fn add(builder: &mut PlanBuilder, context: &Context, input: &Input) -> Result<()
         Kind::Tree => builder.tree(path, host, &tree)?,
     };
     Ok(())
-}
-
-/// Where the contents of compressed tars wait: beside the output, for the room that is there.
-fn spool_directory(output: &Path) -> PathBuf {
-    match output.parent() {
-        Some(parent) if parent.is_dir() => parent.to_path_buf(),
-        Some(parent) if parent.as_os_str().is_empty() && output != Path::new("-") => ".".into(),
-        _ => std::env::temp_dir(),
-    }
 }
