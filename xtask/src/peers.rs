@@ -42,6 +42,11 @@ const PEERS: &[Peer] = &[
         "stargz-snapshotter",
         "reads the digest of an eStargz layer's table of contents",
     ),
+    peer(
+        "docker-registry",
+        "docker-registry",
+        "serves images to whoever pulls them lazily",
+    ),
     peer("gcc", "gcc libc6-dev", "compiles the demo's program"),
     // Debian's is older than the one that our expectations were compared with.
     Peer {

@@ -8,10 +8,15 @@
     reason = "all of this is a test"
 )]
 
+mod containerd;
 mod demo;
+mod estargz;
+mod estargz_image;
 mod large;
 mod layers;
+mod lazy_pull;
 mod real_tree;
+mod registry;
 mod runtimes;
 mod templates;
 mod tool;

@@ -17,7 +17,7 @@ const LARGEST: u64 = 64 << 10;
 
 #[test]
 fn every_reader_lists_the_same_entries_of_a_real_tree() {
-    let found = files_of_this_machine();
+    let found = files_of_this_machine(LARGEST);
     assert!(!found.is_empty(), "this machine has no readable files");
     let work = TempDir::new().unwrap();
     let (list, layer) = (work.path().join("list"), work.path().join("layer.tar"));
@@ -63,8 +63,8 @@ fn parameters(files: &[PathBuf]) -> String {
     list
 }
 
-/// Small files and links of the toolchain and the system, the same ones on every run.
-fn files_of_this_machine() -> Vec<PathBuf> {
+/// Files of up to so many bytes and links of the toolchain and the system, the same ones on every run.
+pub(crate) fn files_of_this_machine(largest: u64) -> Vec<PathBuf> {
     let toolchain = Path::new(env!("CARGO")).ancestors().nth(2).unwrap();
     let roots = [
         Path::new("/usr/share"),
@@ -74,12 +74,12 @@ fn files_of_this_machine() -> Vec<PathBuf> {
     ];
     let mut found = Vec::new();
     for root in roots {
-        collect(root, &mut found);
+        collect(root, largest, &mut found);
     }
     found
 }
 
-fn collect(directory: &Path, found: &mut Vec<PathBuf>) {
+fn collect(directory: &Path, largest: u64, found: &mut Vec<PathBuf>) {
     let Ok(entries) = fs_err::read_dir(directory) else {
         return;
     };
@@ -97,13 +97,13 @@ fn collect(directory: &Path, found: &mut Vec<PathBuf>) {
         // A param file is text with a line for each file.
         let is_text = path.to_str().is_some_and(|text| !text.contains('\n'));
         if metadata.is_dir() {
-            collect(&path, found);
-        } else if is_text && (metadata.is_symlink() || is_small_and_readable(&path, &metadata)) {
+            collect(&path, largest, found);
+        } else if is_text && (metadata.is_symlink() || is_readable(&path, &metadata, largest)) {
             found.push(path);
         }
     }
 }
 
-fn is_small_and_readable(path: &Path, metadata: &std::fs::Metadata) -> bool {
-    metadata.is_file() && metadata.len() <= LARGEST && fs_err::File::open(path).is_ok()
+fn is_readable(path: &Path, metadata: &std::fs::Metadata, largest: u64) -> bool {
+    metadata.is_file() && metadata.len() <= largest && fs_err::File::open(path).is_ok()
 }

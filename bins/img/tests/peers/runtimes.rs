@@ -1,13 +1,13 @@
 //! Copiers and runtimes accept the demo image, and its program runs.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::demo::{EXPECTED_LINE, demo};
-use crate::tool::{Running, copy_tree, img, succeed, text, tool};
+use crate::containerd::Containerd;
+use crate::demo::demo;
+use crate::tool::{copy_tree, img, succeed, text, tool};
 
 #[test]
 fn img_check_finds_nothing_wrong_with_the_demo() {
@@ -139,91 +139,4 @@ fn containerd_imports_and_runs_zstd_layers() {
     );
     let daemon = Containerd::start(&containerd, &ctr, work.path());
     daemon.import_and_run(&archive);
-}
-
-/// A containerd of this test's own.
-struct Containerd<'a> {
-    ctr: &'a Path,
-    socket: String,
-    _process: Running,
-}
-
-impl<'a> Containerd<'a> {
-    fn start(containerd: &Path, ctr: &'a Path, directory: &Path) -> Self {
-        let at = |name: &str| directory.join(name).display().to_string();
-        let socket = at("c.sock");
-        let config = format!(
-            "version = 2\nroot = \"{}\"\nstate = \"{}\"\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n\
-             [grpc]\naddress = \"{socket}\"\n[ttrpc]\naddress = \"{socket}.ttrpc\"\n",
-            at("root"),
-            at("state"),
-        );
-        fs_err::write(directory.join("config.toml"), config).unwrap();
-        let log = fs_err::File::create(directory.join("log"))
-            .unwrap()
-            .into_parts()
-            .0;
-        let process = Command::new(containerd)
-            .arg("--config")
-            .arg(directory.join("config.toml"))
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        let daemon = Self {
-            ctr,
-            socket,
-            _process: Running(process),
-        };
-        daemon.wait(&directory.join("log"));
-        daemon
-    }
-
-    /// Imports an archive with the image `hello:demo`, and expects its program to say its line.
-    fn import_and_run(&self, archive: &Path) {
-        let imported = self.ctr(&[
-            "images",
-            "import",
-            "--base-name",
-            "hello",
-            &archive.to_string_lossy(),
-        ]);
-        assert!(imported.contains("done"), "{imported}");
-        let listed = self.ctr(&["images", "ls", "-q"]);
-        let name = listed.lines().find(|line| line.contains("hello:demo"));
-        let name = name.unwrap_or_else(|| panic!("{listed}"));
-        // Containers of every containerd share one directory of runc's by their names.
-        let container = self
-            .socket
-            .replace(|c: char| !c.is_ascii_alphanumeric(), "");
-        let output = self.ctr(&["run", "--rm", name, &container]);
-        assert_eq!(output.trim(), EXPECTED_LINE);
-    }
-
-    fn wait(&self, log: &Path) {
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while !self
-            .command(&["version"])
-            .output()
-            .is_ok_and(|output| output.status.success())
-        {
-            let log = || fs_err::read_to_string(log).unwrap_or_default();
-            assert!(
-                Instant::now() < deadline,
-                "containerd does not answer:\n{}",
-                log()
-            );
-            std::thread::sleep(Duration::from_millis(100));
-        }
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(self.ctr);
-        command.args(["--address", &self.socket]).args(arguments);
-        command
-    }
-
-    fn ctr(&self, arguments: &[&str]) -> String {
-        text(&succeed(&mut self.command(arguments)))
-    }
 }

@@ -90,6 +90,7 @@ func readTOC(entry io.Reader, want digest.Digest) (*estargz.JTOC, error) {
 // compare expects one entry of the TOC for each header, in the same order, with the same properties.
 func compare(headers []*tar.Header, toc *estargz.JTOC, report *report) error {
 	var names []string
+	before := map[string]bool{}
 	users, groups := map[int]string{}, map[int]string{}
 	for _, entry := range toc.Entries {
 		if entry.Type == "chunk" {
@@ -111,6 +112,11 @@ func compare(headers []*tar.Header, toc *estargz.JTOC, report *report) error {
 			}
 			report.Landmark, report.Prioritized = header.Name, names
 		}
+		// Who unpacks in order makes a link to a file that is there.
+		if header.Typeflag == tar.TypeLink && !before[clean(header.Linkname)] {
+			return fmt.Errorf("%q is a hard link to %q, which is not before it", header.Name, header.Linkname)
+		}
+		before[clean(header.Name)] = true
 		names = append(names, header.Name)
 	}
 	if len(names) < len(headers) {
@@ -156,7 +162,7 @@ func ofHeader(h *tar.Header) string {
 		size = h.Size
 	}
 	return properties(h.Name, kinds[h.Typeflag], size, h.Mode, h.Uid, h.Gid, h.Uname, h.Gname,
-		h.Linkname, h.ModTime.Unix(), h.Devmajor, h.Devminor, xattrs)
+		h.Linkname, h.ModTime.Round(time.Second).Unix(), h.Devmajor, h.Devminor, xattrs)
 }
 
 func ofEntry(e *estargz.TOCEntry) string {
@@ -180,8 +186,12 @@ func ofEntry(e *estargz.TOCEntry) string {
 func properties(name, kind string, size, mode int64, uid, gid int, user, group, link string,
 	seconds, major, minor int64, xattrs map[string][]byte) string {
 	return fmt.Sprintf("%q %s size=%d mode=%o owner=%d:%d %q:%q link=%q time=%d device=%d,%d xattrs=%q",
-		strings.TrimPrefix(path.Clean("/"+name), "/"), kind, size, mode, uid, gid, user, group, link,
+		clean(name), kind, size, mode, uid, gid, user, group, link,
 		seconds, major, minor, xattrs)
+}
+
+func clean(name string) string {
+	return strings.TrimPrefix(path.Clean("/"+name), "/")
 }
 
 // counter hashes and counts what is read through it.

@@ -58,6 +58,15 @@ pub fn verify(blobs: &[(&Path, &str)]) -> Option<Vec<Result<Verified, String>>> 
     Some(answers)
 }
 
+/// Builds the stargz snapshotter, which takes a socket and a directory; `None` where Go is missing.
+///
+/// # Panics
+///
+/// When Go is missing and the environment has `CI`, or when the program cannot be built.
+pub fn snapshotter() -> Option<PathBuf> {
+    Some(build_go(&go()?, "snapshotter"))
+}
+
 fn program() -> Option<&'static PathBuf> {
     static PROGRAM: OnceLock<Option<PathBuf>> = OnceLock::new();
     PROGRAM

@@ -1,0 +1,182 @@
+//! Whoever knows nothing of eStargz takes an image of such layers as any other.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use imgtest::oracle::estargz::verify;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::containerd::Containerd;
+use crate::demo::{EXPECTED_LINE, demo};
+use crate::tool::{copy_tree, img, succeed, text, tool};
+
+const TOC_DIGEST: &str = "containerd.io/snapshot/stargz/toc.digest";
+
+/// The demo image with eStargz layers, in three forms.
+pub(crate) struct Image {
+    pub(crate) layout: PathBuf,
+    oci: PathBuf,
+    docker: PathBuf,
+}
+
+/// Builds the image once; `None` when a compiler is missing.
+pub(crate) fn image() -> Option<&'static Image> {
+    static IMAGE: OnceLock<Option<Image>> = OnceLock::new();
+    let build = || {
+        let work = Path::new(env!("CARGO_TARGET_TMPDIR")).join("demo-estargz");
+        let _ = fs_err::remove_dir_all(&work);
+        fs_err::create_dir_all(&work).unwrap();
+        copy_tree(&demo()?.work, &work);
+        let file = fs_err::read_to_string(work.join("img.toml")).unwrap();
+        Some(Image::build(&work, &file))
+    };
+    IMAGE.get_or_init(build).as_ref()
+}
+
+impl Image {
+    /// Builds what a build file says in a directory, for one platform and with eStargz layers.
+    pub(crate) fn build(work: &Path, file: &str) -> Self {
+        let build_file = work.join("img.toml");
+        fs_err::write(&build_file, format!("estargz = true\n{file}")).unwrap();
+        img([
+            "build".as_ref(),
+            "--platform=linux/amd64".as_ref(),
+            build_file.as_os_str(),
+        ]);
+        Self {
+            layout: work.join("out/layout"),
+            oci: work.join("out/oci.tar"),
+            docker: work.join("out/docker.tar"),
+        }
+    }
+
+    fn json(&self, what: &str) -> Value {
+        let layout = self.layout.as_os_str();
+        serde_json::from_str(&img(["inspect".as_ref(), layout, what.as_ref()])).unwrap()
+    }
+
+    /// Returns digest and TOC digest of each layer.
+    pub(crate) fn layers(&self) -> Vec<(String, String)> {
+        let manifest = self.json("--manifest");
+        let layers = manifest["layers"].as_array().unwrap();
+        let strings = |layer: &Value| {
+            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            (
+                text(&layer["digest"]),
+                text(&layer["annotations"][TOC_DIGEST]),
+            )
+        };
+        layers.iter().map(strings).collect()
+    }
+
+    fn blob(&self, digest: &str) -> PathBuf {
+        self.layout.join("blobs").join(digest.replace(':', "/"))
+    }
+}
+
+#[test]
+fn the_config_has_the_diff_ids_of_what_the_layers_decompress_to() {
+    let Some(image) = image() else { return };
+    let config = image.json("--config");
+    let layers = image.layers();
+    assert_eq!(layers.len(), 2);
+    let blobs: Vec<PathBuf> = layers
+        .iter()
+        .map(|(digest, _)| image.blob(digest))
+        .collect();
+    let requests: Vec<(&Path, &str)> = blobs
+        .iter()
+        .zip(&layers)
+        .map(|(blob, (_, toc))| (blob.as_path(), toc.as_str()))
+        .collect();
+    let Some(answers) = verify(&requests) else {
+        return;
+    };
+    let diff_ids: Vec<Value> = answers
+        .into_iter()
+        .map(|answer| answer.unwrap().diff_id.into())
+        .collect();
+    assert_eq!(config["rootfs"]["diff_ids"], Value::Array(diff_ids));
+    img(["check".as_ref(), image.layout.as_os_str()]);
+}
+
+#[test]
+fn containerd_runs_it_and_ctr_remote_prints_its_toc_digests() {
+    let (Some(containerd), Some(ctr), Some(_), Some(image)) =
+        (tool("containerd"), tool("ctr"), tool("runc"), image())
+    else {
+        return;
+    };
+    let work = TempDir::new().unwrap();
+    let daemon = Containerd::start(&containerd, &ctr, work.path());
+    // containerd compares the hash of what it unpacks with the config.
+    daemon.import_and_run(&image.oci);
+    let Some(ctr_remote) = tool("ctr-remote") else {
+        return;
+    };
+    for (digest, toc_digest) in image.layers() {
+        let mut command = Command::new(&ctr_remote);
+        command.args(["--address", daemon.socket(), "images", "get-toc-digest"]);
+        let printed = text(&succeed(command.arg(digest)));
+        assert_eq!(printed.trim(), toc_digest);
+    }
+}
+
+#[test]
+fn podman_loads_and_runs_it() {
+    let (Some(podman), Some(_), Some(image)) = (tool("podman"), tool("crun"), image()) else {
+        return;
+    };
+    for archive in [&image.docker, &image.oci] {
+        let work = TempDir::new().unwrap();
+        let podman = |arguments: &[&str]| {
+            let mut command = Command::new(&podman);
+            command.arg("--root").arg(work.path().join("root"));
+            command.arg("--runroot").arg(work.path().join("run"));
+            command.args(["--storage-driver", "vfs"]).args(arguments);
+            text(&succeed(&mut command))
+        };
+        podman(&["load", "--input", &archive.to_string_lossy()]);
+        let mount = podman(&["images", "--format", "{{.ID}}"]);
+        let root = podman(&["image", "mount", mount.trim()]);
+        let program = Path::new(root.trim()).join("bin/hello");
+        let data = Path::new(root.trim()).join("usr/share/hello");
+        let output = succeed(Command::new(program).env("HELLO_DATA", data));
+        assert_eq!(text(&output).trim(), EXPECTED_LINE);
+    }
+}
+
+#[test]
+fn umoci_unpacks_it() {
+    let (Some(umoci), Some(image)) = (tool("umoci"), image()) else {
+        return;
+    };
+    let work = TempDir::new().unwrap();
+    let bundle = work.path().join("bundle");
+    let name = format!("{}:demo", image.layout.display());
+    succeed(
+        Command::new(umoci)
+            .args(["unpack", "--image", &name])
+            .arg(&bundle),
+    );
+    assert!(bundle.join("rootfs/bin/hello").is_file());
+}
+
+#[test]
+fn skopeo_copies_it_to_a_docker_archive_whose_layers_have_its_diff_ids() {
+    let (Some(skopeo), Some(image)) = (tool("skopeo"), image()) else {
+        return;
+    };
+    let work = TempDir::new().unwrap();
+    let copy = work.path().join("image.tar");
+    let from = format!("oci:{}:demo", image.layout.display());
+    let to = format!("docker-archive:{}:hello:demo", copy.display());
+    succeed(Command::new(skopeo).args(["--insecure-policy", "copy", &from, &to]));
+    // The archive has plain tars, and `check` hashes them.
+    img(["check".as_ref(), copy.as_os_str()]);
+    let config = img(["inspect".as_ref(), copy.as_os_str(), "--config".as_ref()]);
+    let config: Value = serde_json::from_str(&config).unwrap();
+    assert_eq!(config["rootfs"], image.json("--config")["rootfs"]);
+}
