@@ -43,7 +43,7 @@ const RUNS: [Surroundings; 4] = [
 ];
 
 /// Each way in which a layer is encoded.
-const ENCODINGS: [&[&str]; 8] = [
+const ENCODINGS: [&[&str]; 11] = [
     &["--format=gzip"],
     &["--format=gzip", "--compression-level=fast"],
     &["--format=gzip", "--compression-level=best"],
@@ -52,6 +52,9 @@ const ENCODINGS: [&[&str]; 8] = [
     &["--format=zstd", "--compression-level=fast"],
     &["--format=zstd", "--compression-level=best"],
     &["--format=none"],
+    &["--estargz"],
+    &["--estargz", "--compression-level=fast"],
+    &["--estargz", "--estargz-min-chunk-size=100000"],
 ];
 
 /// Text of several blocks with noise in it, so that there are blocks and members of every kind.
