@@ -1,10 +1,11 @@
-//! The developer's front door of imgkit: `cargo xtask <demo|test|measure|docs|fuzz-smoke|peers>`.
+//! The developer's front door of imgkit: `cargo xtask <demo|test|bench|measure|docs|fuzz-smoke|peers>`.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
     reason = "a program that talks to its developer"
 )]
 
+mod bench;
 mod demo;
 mod docs;
 mod fuzz;
@@ -34,6 +35,8 @@ enum Command {
     Demo(demo::Options),
     /// Runs every check and test; ends with cargo's test summary
     Test(test::Options),
+    /// Measures `img layer` against other tools; a run of everything writes docs/benchmarks.md
+    Bench(bench::Options),
     /// Prints the sizes of files, functions and crates beside their budgets
     Measure,
     /// Builds the documentation, and fails on a warning
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Demo(options) => demo::run(&options),
         Command::Test(options) => test::run(&options),
+        Command::Bench(options) => bench::run(&options),
         Command::Measure => measure::run(),
         Command::Docs => docs::run(),
         Command::FuzzSmoke(options) => fuzz::run(&options),

@@ -27,6 +27,7 @@ mod members;
 mod options;
 mod output;
 mod pipeline;
+mod stitcher;
 mod writer;
 mod zstd;
 
@@ -34,4 +35,6 @@ pub use identity::EncoderIdentity;
 pub use imgtar::Codec;
 pub use level::Level;
 pub use options::{EncodeOptions, GzipMembers};
+#[doc(hidden)]
+pub use stitcher::Stitcher;
 pub use writer::{Blob, BlobWriter, recompress};

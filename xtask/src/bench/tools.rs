@@ -1,0 +1,163 @@
+//! Getting the contenders onto this machine, and what each says of its version.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::contender::Tool;
+use crate::peers;
+use crate::run::{Result, check, command, exists, is_root, root};
+
+/// The package of the Go tool, as its users install it.
+const GO_TOOL: &str = "github.com/bazel-contrib/rules_img/img_tool/cmd/img@v0.3.19";
+
+/// The tools that were asked for: the version of each, or why it is missing.
+pub(super) struct Tools {
+    pub(super) states: BTreeMap<Tool, Result<String>>,
+    binaries: PathBuf,
+}
+
+impl Tools {
+    /// Installs what is not here, as far as that goes.
+    pub(super) fn install(wanted: &[Tool], directory: &Path) -> Self {
+        let binaries = directory.join("bin");
+        let state = |tool: &Tool| (*tool, install(*tool, &binaries));
+        Self {
+            states: wanted.iter().map(state).collect(),
+            binaries,
+        }
+    }
+
+    pub(super) fn is_here(&self, tool: Tool) -> bool {
+        matches!(self.states.get(&tool), Some(Ok(_)))
+    }
+
+    /// Where the programs are that were built for the bench.
+    pub(super) fn variables(&self) -> [(&'static str, PathBuf); 2] {
+        [
+            ("GOTOOL", self.binaries.join("img")),
+            ("STANDIN", self.binaries.join("golayer")),
+        ]
+    }
+}
+
+fn install(tool: Tool, binaries: &Path) -> Result<String> {
+    match tool {
+        Tool::Buildah => packaged("buildah", &["--version"]),
+        Tool::Go => go_tool(binaries),
+        Tool::Pigz => packaged("pigz", &["--version"]),
+        Tool::StandIn => stand_in(binaries),
+        Tool::Tar => packaged("tar", &["--version"]),
+        Tool::Umoci => packaged("umoci", &["--version"]),
+        Tool::Zstd => packaged("zstd", &["--version"]),
+    }
+}
+
+/// A program of a Debian package of the same name.
+fn packaged(program: &str, version: &[&str]) -> Result<String> {
+    require(program, program)?;
+    first_line(&mut command(program, version))
+}
+
+/// Installs a package unless its program is here.
+pub(super) fn require(program: &str, package: &str) -> Result<()> {
+    if exists(program) {
+        return Ok(());
+    }
+    if !is_root() {
+        return Err(format!(
+            "not here, and only root installs it: apt-get install {package}"
+        ));
+    }
+    peers::install_packages(package)
+}
+
+fn go_tool(binaries: &Path) -> Result<String> {
+    let version = GO_TOOL.rsplit('@').next().unwrap_or_default();
+    if binaries.join("img").exists() {
+        return Ok(version.to_owned());
+    }
+    let mut install = command("go", &["install", GO_TOOL]);
+    let output = install
+        .env("GOBIN", binaries)
+        .output()
+        .map_err(|_| "Go is not here".to_owned())?;
+    if output.status.success() {
+        return Ok(version.to_owned());
+    }
+    Err(refusal(GO_TOOL, &String::from_utf8_lossy(&output.stderr)))
+}
+
+/// What `go install` said, without the address it asked and with spaces for line breaks.
+fn refusal(package: &str, message: &str) -> String {
+    let words: Vec<&str> = message
+        .split_whitespace()
+        .filter(|word| !word.contains("://"))
+        .collect();
+    format!("`go install {package}`: {}", words.join(" "))
+}
+
+fn stand_in(binaries: &Path) -> Result<String> {
+    if !exists("go") {
+        return Err("Go is not here".to_owned());
+    }
+    let output = binaries.join("golayer").display().to_string();
+    let directory = root().join("bench/golayer");
+    check(command("go", &["build", "-o", &output, "."]).current_dir(directory))?;
+    let listed = command("go", &["version", "-m", &output])
+        .output()
+        .map_err(|error| error.to_string())?;
+    Ok(libraries(&String::from_utf8_lossy(&listed.stdout)))
+}
+
+/// Picks the versions of Go and of the codecs from what `go version -m` says.
+fn libraries(listed: &str) -> String {
+    let go = listed
+        .lines()
+        .next()
+        .and_then(|line| line.rsplit(' ').next());
+    let mut versions = vec![go.unwrap_or_default().to_owned()];
+    for line in listed.lines() {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        if let ["dep", module, version, ..] = words[..] {
+            let name = module.rsplit('/').next().unwrap_or_default();
+            if ["compress", "estargz", "pgzip"].contains(&name) {
+                versions.push(format!("{name} {version}"));
+            }
+        }
+    }
+    versions.join(", ")
+}
+
+/// The first line of what a program prints.
+pub(super) fn first_line(command: &mut Command) -> Result<String> {
+    let output = command.output().map_err(|error| error.to_string())?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned()
+        + &String::from_utf8_lossy(&output.stderr);
+    Ok(text
+        .lines()
+        .find(|line| !line.trim().is_empty())
+        .unwrap_or_default()
+        .trim_matches(['*', ' '])
+        .to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_told_without_addresses() {
+        let message = "go: x@v1: reading https://proxy.example/x/@v/list: 403 Forbidden\n\tserver response: no\n";
+        assert_eq!(
+            refusal("x@v1", message),
+            "`go install x@v1`: go: x@v1: reading 403 Forbidden server response: no"
+        );
+    }
+
+    #[test]
+    fn libraries_are_read_from_what_go_says_of_a_program() {
+        let listed = "bin/golayer: go1.26.8\n\tpath\tx\n\tdep\tgithub.com/klauspost/pgzip\tv1.2.6\th1:=\n\tdep\tgolang.org/x/sync\tv0.1\n";
+        assert_eq!(libraries(listed), "go1.26.8, pgzip v1.2.6");
+    }
+}
