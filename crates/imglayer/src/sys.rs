@@ -3,7 +3,8 @@
 //! Every function has a portable fallback; nothing else in this crate looks at the host.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::Metadata;
+use std::fs::{File, Metadata};
+use std::io;
 
 /// Returns the permission bits of a file, or `None` on a host that has none.
 #[cfg(unix)]
@@ -62,4 +63,16 @@ pub(crate) fn link_text(target: &OsStr) -> Option<Vec<u8>> {
         );
     }
     Some(text)
+}
+
+/// Reads at a place of a file, wherever others read.
+#[cfg(unix)]
+pub(crate) fn read_at(file: &File, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+    std::os::unix::fs::FileExt::read_at(file, buffer, offset)
+}
+
+/// Reads at a place of a file, wherever others read.
+#[cfg(windows)]
+pub(crate) fn read_at(file: &File, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+    std::os::windows::fs::FileExt::seek_read(file, buffer, offset)
 }

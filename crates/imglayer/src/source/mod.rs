@@ -6,8 +6,10 @@ mod spool;
 
 use std::fmt;
 use std::io::{self, Read};
+use std::path::Path;
 use std::sync::Arc;
 
+use crate::Error;
 use crate::path::LayerPath;
 
 pub(crate) use disk::{Directories, DiskFile, Stamp, read_link, sorted_names, stat};
@@ -100,4 +102,16 @@ impl Source {
 pub(crate) struct Sources {
     pub(crate) directories: Directories,
     pub(crate) spools: Vec<Spool>,
+}
+
+impl Sources {
+    /// Refuses archives that are no longer what was planned.
+    pub(crate) fn check_archives(&self) -> Result<(), Error> {
+        self.spools.iter().try_for_each(|spool| {
+            spool.check_unchanged(|error| {
+                let archive = spool.archive().unwrap_or(Path::new("")).display();
+                Error::io(format!("archive {archive}"), error)
+            })
+        })
+    }
 }

@@ -1,7 +1,7 @@
 //! Reading the content of one file, and noticing when it is not what was planned.
 
+use std::cmp::Ordering;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::path::PathBuf;
 
 use super::{DiskFile, Source, Sources, Spool, Stamp};
 use crate::path::LayerPath;
@@ -18,20 +18,60 @@ pub(crate) struct ContentReader<'a> {
 enum Inner<'a> {
     Bytes(&'a [u8]),
     Custom(&'a dyn super::Content, Box<dyn Read + 'a>),
-    Disk {
-        file: fs_err::File,
-        path: PathBuf,
-        stamp: Stamp,
-    },
-    Spool {
-        spool: &'a Spool,
-        offset: u64,
-    },
+    Disk { file: fs_err::File, stamp: Stamp },
+    Spool { spool: &'a Spool, offset: u64 },
 }
 
 impl<'a> ContentReader<'a> {
     /// Opens the content of `entry`, which was planned with `size` bytes.
     pub(crate) fn open(
+        sources: &'a Sources,
+        entry: &'a LayerPath,
+        source: &'a Source,
+        size: u64,
+    ) -> Result<Self, Error> {
+        let reader = Self::start(sources, entry, source, size)?;
+        reader.check_unchanged()?;
+        Ok(reader)
+    }
+
+    /// Reads the content of a file on disk or in an archive into all of `space` but its last byte.
+    ///
+    /// That byte lets one read find the end, too. Whether an archive is unchanged is not looked at
+    /// here: [`Sources::check_archives`] is for that.
+    pub(crate) fn read_whole(
+        sources: &'a Sources,
+        entry: &'a LayerPath,
+        source: &'a Source,
+        space: &mut [u8],
+    ) -> Result<(), Error> {
+        let size = space.len() - 1;
+        let mut reader = Self::start(sources, entry, source, size as u64)?;
+        // In an archive something else follows.
+        let most = size + usize::from(!matches!(reader.inner, Inner::Spool { .. }));
+        let mut filled = 0;
+        loop {
+            match reader.inner.read(filled as u64, &mut space[filled..most]) {
+                Ok(0) => break,
+                Ok(read) => filled += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(unreadable(entry, error)),
+            }
+            if filled >= size {
+                break;
+            }
+        }
+        if filled != size || matches!(reader.inner, Inner::Disk { .. }) {
+            reader.check_unchanged()?;
+        }
+        match filled.cmp(&size) {
+            Ordering::Less => Err(reader.changed("it ends early")),
+            Ordering::Equal => Ok(()),
+            Ordering::Greater => Err(reader.changed("it goes on after the planned end")),
+        }
+    }
+
+    fn start(
         sources: &'a Sources,
         entry: &'a LayerPath,
         source: &'a Source,
@@ -49,14 +89,12 @@ impl<'a> ContentReader<'a> {
                 offset: *offset,
             },
         };
-        let reader = Self {
+        Ok(Self {
             entry,
             size,
             remaining: size,
             inner,
-        };
-        reader.check_unchanged()?;
-        Ok(reader)
+        })
     }
 
     /// Returns how many bytes are left.
@@ -134,26 +172,14 @@ impl<'a> ContentReader<'a> {
                 Ok(())
             }
             Inner::Spool { spool, .. } => {
-                match spool
-                    .changed()
-                    .map_err(|error| unreadable(self.entry, error))?
-                {
-                    None => Ok(()),
-                    Some(archive) => Err(Error::new(
-                        ErrorKind::Changed,
-                        format!(
-                            "archive {} changed while the layer was made",
-                            archive.display()
-                        ),
-                    )),
-                }
+                spool.check_unchanged(|error| unreadable(self.entry, error))
             }
         }
     }
 
     fn changed(&self, how: &str) -> Error {
         let what = match &self.inner {
-            Inner::Disk { path, .. } => format!("file {}", path.display()),
+            Inner::Disk { file, .. } => format!("file {}", file.path().display()),
             Inner::Bytes(_) | Inner::Custom(..) | Inner::Spool { .. } => "content".to_owned(),
         };
         Error::new(
@@ -189,10 +215,9 @@ fn open_disk<'a>(
     file: &DiskFile,
 ) -> Result<Inner<'a>, Error> {
     let path = file.path(&sources.directories, entry);
-    let opened = fs_err::File::open(&path).map_err(|error| unreadable(entry, error))?;
+    let opened = fs_err::File::open(path).map_err(|error| unreadable(entry, error))?;
     Ok(Inner::Disk {
         file: opened,
-        path,
         stamp: file.stamp,
     })
 }

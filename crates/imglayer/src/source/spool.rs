@@ -1,20 +1,18 @@
 //! Contents of archives, kept on disk until the layer is written.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
 use super::Stamp;
-use crate::Error;
+use crate::{Error, ErrorKind, sys};
 
 /// A file that contents of an archive are read from: the archive, or a nameless copy of them.
 ///
-/// Its pieces are read one after the other, each in large reads, so that one lock a read is cheap;
-/// it keeps two writers of the same plan from moving each other's position.
+/// It has no position of its own, so that any number of threads may read from it.
 #[derive(Debug)]
 pub(crate) struct Spool {
-    file: Mutex<File>,
+    file: File,
     /// The archive as it was when it was planned, if this is one.
     archive: Option<Archive>,
 }
@@ -36,29 +34,36 @@ impl Spool {
             stamp: Stamp::of(&metadata),
         };
         Ok(Self {
-            file: Mutex::new(file.into_parts().0),
+            file: file.into_parts().0,
             archive: Some(archive),
         })
     }
 
-    /// Returns the path of the archive if it is no longer what was planned.
-    pub(crate) fn changed(&self) -> io::Result<Option<&Path>> {
+    /// Refuses an archive that is no longer what was planned; `unreadable` makes the error when it
+    /// cannot be looked at.
+    pub(crate) fn check_unchanged(
+        &self,
+        unreadable: impl Fn(io::Error) -> Error,
+    ) -> Result<(), Error> {
         let Some(archive) = &self.archive else {
-            return Ok(None);
+            return Ok(());
         };
-        let metadata = self
-            .file
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .metadata()?;
-        let is_same = metadata.len() == archive.size && Stamp::of(&metadata) == archive.stamp;
-        Ok((!is_same).then_some(&archive.path))
+        let metadata = self.file.metadata().map_err(unreadable)?;
+        if metadata.len() == archive.size && Stamp::of(&metadata) == archive.stamp {
+            return Ok(());
+        }
+        let path = archive.path.display();
+        let message = format!("archive {path} changed while the layer was made");
+        Err(Error::new(ErrorKind::Changed, message))
+    }
+
+    /// Returns the path of the archive, if this is one.
+    pub(crate) fn archive(&self) -> Option<&Path> {
+        self.archive.as_ref().map(|archive| &*archive.path)
     }
 
     pub(crate) fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        file.seek(SeekFrom::Start(offset))?;
-        file.read(buffer)
+        sys::read_at(&self.file, offset, buffer)
     }
 }
 
@@ -112,7 +117,7 @@ impl SpoolWriter {
             .into_inner()
             .map_err(|error| Error::io(format!("spool of {name}"), error.into_error()))?;
         Ok(Spool {
-            file: Mutex::new(file),
+            file,
             archive: None,
         })
     }

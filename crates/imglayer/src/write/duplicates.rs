@@ -8,7 +8,7 @@ use crate::Error;
 use crate::plan::{Body, Hardlinks, Plan};
 use crate::source::ContentReader;
 
-type Hash = [u8; 32];
+pub(super) type Hash = [u8; 32];
 
 /// How much of a content is held until it is known whether it is new.
 ///
@@ -19,14 +19,15 @@ const HELD: usize = 256 << 10;
 ///
 /// Only files of the same size and metadata can be equal, so only those are hashed: the first of
 /// them on its way into the layer, the others before it is decided whether they get there.
+#[derive(Default)]
 pub(super) struct Duplicates {
-    /// Pairs of metadata and size that more than one file has.
-    shared: HashSet<(u32, u64)>,
     /// Which record carries a content.
     carriers: HashMap<(u32, Hash), u32>,
     /// How contents start that are larger than what is held.
     starts: HashSet<(u32, u64, Hash)>,
-    held: Vec<u8>,
+    /// The start of the content that was judged last; never cut, so that it is not cleared again.
+    buffer: Vec<u8>,
+    held: usize,
 }
 
 /// What is known of a content after a look at it.
@@ -40,24 +41,6 @@ pub(super) enum Judgement {
 }
 
 impl Duplicates {
-    pub(super) fn new(plan: &Plan) -> Self {
-        Self {
-            shared: if plan.hardlinks == Hardlinks::Auto {
-                shared(plan)
-            } else {
-                HashSet::new()
-            },
-            carriers: HashMap::new(),
-            starts: HashSet::new(),
-            held: Vec::new(),
-        }
-    }
-
-    /// Returns whether another file has this metadata and size.
-    pub(super) fn may_have_equal(&self, metadata: u32, size: u64) -> bool {
-        self.shared.contains(&(metadata, size))
-    }
-
     /// Reads as much of a content as it takes to know whether it is in the layer.
     pub(super) fn judge(
         &mut self,
@@ -65,25 +48,24 @@ impl Duplicates {
         reader: &mut ContentReader<'_>,
     ) -> Result<Judgement, Error> {
         let size = reader.remaining();
-        self.held.resize(HELD, 0);
-        let held = reader.fill(&mut self.held)?;
-        self.held.truncate(held);
-        let mut hasher = Sha256::new_with_prefix(&self.held);
+        self.buffer.resize(HELD, 0);
+        self.held = reader.fill(&mut self.buffer)?;
+        let mut hasher = Sha256::new_with_prefix(self.start());
         if reader.remaining() > 0 {
-            let start = hasher.clone().finalize().into();
+            let start = finished(&hasher);
             if self.starts.insert((metadata, size, start)) {
                 return Ok(Judgement::Started(hasher));
             }
             while reader.remaining() > 0 {
-                let read = reader.fill(&mut self.held)?;
-                hasher.update(&self.held[..read]);
+                let read = reader.fill(&mut self.buffer)?;
+                hasher.update(&self.buffer[..read]);
             }
-            return Ok(match self.carrier(metadata, &hasher) {
+            return Ok(match self.carrier(metadata, finished(&hasher)) {
                 Some(record) => Judgement::Equal(record),
                 None => Judgement::Different(hasher),
             });
         }
-        Ok(match self.carrier(metadata, &hasher) {
+        Ok(match self.carrier(metadata, finished(&hasher)) {
             Some(record) => Judgement::Equal(record),
             None => Judgement::Started(hasher),
         })
@@ -91,38 +73,66 @@ impl Duplicates {
 
     /// Returns the start of the content that was judged last.
     pub(super) fn start(&self) -> &[u8] {
-        &self.held
+        &self.buffer[..self.held]
     }
 
-    /// Remembers that a record carries the content that was hashed.
-    pub(super) fn remember(&mut self, metadata: u32, hasher: Sha256, record: u32) {
-        self.carriers
-            .insert((metadata, hasher.finalize().into()), record);
+    /// Remembers that a record carries the content with this hash.
+    pub(super) fn remember(&mut self, metadata: u32, hash: Hash, record: u32) {
+        self.carriers.insert((metadata, hash), record);
     }
 
-    fn carrier(&self, metadata: u32, hasher: &Sha256) -> Option<u32> {
-        let hash = hasher.clone().finalize().into();
+    /// Returns the record that carries the content with this hash already.
+    pub(super) fn carrier(&self, metadata: u32, hash: Hash) -> Option<u32> {
         self.carriers.get(&(metadata, hash)).copied()
     }
 }
 
-/// Returns the pairs of metadata and size that more than one non-empty file has.
-fn shared(plan: &Plan) -> HashSet<(u32, u64)> {
-    let mut groups = HashSet::new();
-    let mut pairs: Vec<(u32, u64)> = plan
-        .records_in_order()
-        .filter_map(|record| match &record.body {
-            // Of the names of one file one is enough.
-            Body::File(file) if file.group.is_none_or(|group| groups.insert(group)) => {
-                (file.size > 0).then_some((record.metadata, file.size))
+fn finished(hasher: &Sha256) -> Hash {
+    hasher.clone().finalize().into()
+}
+
+/// The files that may be equal to another: it has the same size and metadata.
+pub(super) struct Suspects {
+    /// A bit for each record.
+    bits: Vec<u64>,
+}
+
+impl Suspects {
+    /// Finds them in the entries of a layer, which come in two parts; there are none among empty files.
+    pub(super) fn new(plan: &Plan, parts: [&[u32]; 2]) -> Self {
+        let mut suspects = Self { bits: Vec::new() };
+        if plan.hardlinks == Hardlinks::Off {
+            return suspects;
+        }
+        suspects.bits.resize(plan.records.len().div_ceil(64), 0);
+        let mut groups = HashSet::new();
+        let mut files: Vec<(u64, u32, u32)> = parts
+            .into_iter()
+            .flatten()
+            .filter_map(|&number| {
+                let record = &plan.records[number as usize];
+                match &record.body {
+                    // Of the names of one file one is enough.
+                    Body::File(file) if file.group.is_none_or(|group| groups.insert(group)) => {
+                        (file.size > 0).then_some((file.size, record.metadata, number))
+                    }
+                    _ => None,
+                }
+            })
+            .collect();
+        files.sort_unstable();
+        for files in files.chunk_by(|left, right| (left.0, left.1) == (right.0, right.1)) {
+            if files.len() > 1 {
+                for (_, _, number) in files {
+                    suspects.bits[*number as usize / 64] |= 1 << (number % 64);
+                }
             }
-            _ => None,
-        })
-        .collect();
-    pairs.sort_unstable();
-    pairs
-        .chunk_by(|left, right| left == right)
-        .filter(|c| c.len() > 1)
-        .map(|c| c[0])
-        .collect()
+        }
+        suspects
+    }
+
+    pub(super) fn contains(&self, record: u32) -> bool {
+        let bits = self.bits.get(record as usize / 64);
+        bits.is_some_and(|bits| bits >> (record % 64) & 1 == 1)
+    }
 }

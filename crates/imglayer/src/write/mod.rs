@@ -1,13 +1,17 @@
 //! From a plan to the bytes of a layer.
 
+mod ahead;
 mod duplicates;
 mod format;
+mod header;
 
 use std::collections::HashMap;
 use std::io::Write;
+use std::num::NonZeroUsize;
+use std::thread;
 
 use imgcore::{LayerMetadata, MediaType};
-use imgtar::{Codec, END_OF_ARCHIVE, EntryKind, Header, padding};
+use imgtar::{Codec, END_OF_ARCHIVE, EntryKind, padding};
 use sha2::{Digest, Sha256};
 
 use crate::encode::{BlobWriter, EncodeOptions, EncoderIdentity};
@@ -17,14 +21,17 @@ use crate::plan::{Body, FileBody, Group, Plan, Record};
 use crate::source::ContentReader;
 use crate::{Error, ErrorKind};
 
-use duplicates::{Duplicates, Judgement};
+use ahead::{SmallContent, SmallFiles, SmallReader, is_small};
+use duplicates::{Duplicates, Judgement, Suspects};
 use format::Plain;
+use header::{About, Headers};
 
 pub(crate) use format::Format;
 
 /// Writes the layer that a plan describes.
 ///
-/// Contents are read once, straight into the blocks that are compressed; the exception are large
+/// Contents are read once: small ones ahead of the writing, by several threads where there are many, others straight
+/// into the blocks that are compressed. The exception are large
 /// files that begin like another of their size and turn out to be different, which are read twice.
 /// Memory does not grow with what is in the files.
 ///
@@ -85,8 +92,8 @@ pub fn write_layer_as<W: Write + Send>(
     match format {
         LayerFormat::Plain => {
             let blob = BlobWriter::new(out, options)?;
-            let mut writer = LayerWriter::new(plan, blob, Plain);
-            writer.write_entries(&plan.order)?;
+            let mut writer = LayerWriter::new(plan, [&plan.order, &[]], blob, Plain);
+            writer.write_entries(&plan.order, options.threads)?;
             let ((), written, out) = writer.finish(options, EncoderIdentity::of(options)?)?;
             Ok((written, out))
         }
@@ -103,11 +110,12 @@ fn write_estargz<W: Write + Send>(
     estargz.check(options)?;
     let order = Order::new(plan, estargz)?;
     let blob = BlobWriter::seekable(out, options)?;
-    let mut writer = LayerWriter::new(plan, blob, Estargz::new(plan, estargz));
     let (prioritized, others) = order.parts();
-    writer.write_entries(prioritized)?;
+    let format = Estargz::new(plan, estargz);
+    let mut writer = LayerWriter::new(plan, [prioritized, others], blob, format);
+    writer.write_entries(prioritized, options.threads)?;
     (writer.format).write_landmark(order.landmark(), &mut writer.blob)?;
-    writer.write_entries(others)?;
+    writer.write_entries(others, options.threads)?;
     // The landmark and the TOC.
     writer.counts.entries += 2;
     let identity = EncoderIdentity::of_seekable(options)?.with(&estargz.identity());
@@ -166,14 +174,16 @@ pub struct Counts {
     pub files_read_twice: u64,
     /// Bytes of content that were read.
     pub bytes_read: u64,
+    /// Files whose content was hashed, because another one has the same size and metadata.
+    pub files_hashed: u64,
 }
 
 struct LayerWriter<'p, W: Write + Send, F> {
     plan: &'p Plan,
     blob: BlobWriter<W>,
     format: F,
-    /// The blocks of a header; kept for its memory.
-    blocks: Vec<u8>,
+    suspects: Suspects,
+    headers: Headers,
     counts: Counts,
     duplicates: Duplicates,
     /// The records that carry the content of files with several names.
@@ -181,20 +191,28 @@ struct LayerWriter<'p, W: Write + Send, F> {
 }
 
 impl<'p, W: Write + Send, F: Format<W>> LayerWriter<'p, W, F> {
-    fn new(plan: &'p Plan, blob: BlobWriter<W>, format: F) -> Self {
+    /// Starts a layer of entries that are written in two parts, the second of which may be empty.
+    fn new(plan: &'p Plan, parts: [&[u32]; 2], blob: BlobWriter<W>, format: F) -> Self {
         Self {
             plan,
             blob,
             format,
-            blocks: Vec::new(),
+            suspects: Suspects::new(plan, parts),
+            headers: Headers::new(),
             counts: Counts::default(),
-            duplicates: Duplicates::new(plan),
+            duplicates: Duplicates::default(),
             groups: HashMap::new(),
         }
     }
 
-    fn write_entries(&mut self, records: &[u32]) -> Result<(), Error> {
-        (records.iter()).try_for_each(|number| self.write_entry(*number))
+    /// Writes entries, with the small files among them read by up to `threads` threads.
+    fn write_entries(&mut self, records: &[u32], threads: NonZeroUsize) -> Result<(), Error> {
+        let is_written = |group| self.groups.contains_key(&group);
+        let files = SmallFiles::new(self.plan, records, &self.suspects, is_written);
+        thread::scope(|scope| {
+            let mut small = files.start(scope, threads.get());
+            (records.iter()).try_for_each(|number| self.write_entry(*number, &mut small))
+        })
     }
 
     /// Ends the layer, and says what the format knows of it and what is known of every layer.
@@ -203,6 +221,7 @@ impl<'p, W: Write + Send, F: Format<W>> LayerWriter<'p, W, F> {
         options: &EncodeOptions,
         encoder: EncoderIdentity,
     ) -> Result<(F::Summary, Written, W), Error> {
+        self.plan.sources.check_archives()?;
         let summary = self.format.finish(&mut self.blob)?;
         let (blob, out) = self.blob.finish()?;
         let media_type = match options.codec {
@@ -220,26 +239,23 @@ impl<'p, W: Write + Send, F: Format<W>> LayerWriter<'p, W, F> {
         Ok((summary, written, out))
     }
 
-    fn write_entry(&mut self, number: u32) -> Result<(), Error> {
-        let plan = self.plan;
-        let record = &plan.records[number as usize];
+    fn write_entry(&mut self, number: u32, small: &mut SmallReader<'_>) -> Result<(), Error> {
+        let record = &self.plan.records[number as usize];
         self.counts.entries += 1;
-        let path = record.path.as_bytes();
-        let header = match &record.body {
-            Body::File(file) => return self.write_file(number, record, file),
-            Body::Directory => Header::directory(path),
-            Body::Symlink(target) => Header::symlink(path, &**target),
-            Body::Special { kind, device } => {
-                let mut header = Header::new(*kind, path, 0);
-                header.device = *device;
-                header
-            }
+        let about = match &record.body {
+            Body::File(file) => return self.write_file(number, record, file, small),
+            Body::Directory => About::kind(EntryKind::Directory),
+            Body::Symlink(target) => About::link(EntryKind::Symlink, target),
+            Body::Special { kind, device } => About {
+                device: *device,
+                ..About::kind(*kind)
+            },
             Body::HardLink(_) => {
                 let message = format!("hard link {} has no file in the plan", record.path);
                 return Err(Error::new(ErrorKind::Bug, message));
             }
         };
-        self.write_header(record, header)?;
+        self.write_header(record, about)?;
         self.format.other(number);
         Ok(())
     }
@@ -249,6 +265,7 @@ impl<'p, W: Write + Send, F: Format<W>> LayerWriter<'p, W, F> {
         number: u32,
         record: &'p Record,
         file: &'p FileBody,
+        small: &mut SmallReader<'_>,
     ) -> Result<(), Error> {
         let known = file
             .group
@@ -256,11 +273,41 @@ impl<'p, W: Write + Send, F: Format<W>> LayerWriter<'p, W, F> {
         if let Some(target) = known {
             return self.write_hard_link(number, target);
         }
-        let carrier = self.write_content(number, record, file)?;
+        let carrier = if is_small(file) {
+            self.write_small(number, record, small.next(number)?)?
+        } else {
+            self.write_content(number, record, file)?
+        };
         if let Some(group) = file.group {
             self.groups.insert(group, carrier);
         }
         Ok(())
+    }
+
+    /// Writes a file whose content was read already, or a hard link to an equal one. Returns the
+    /// record that carries the content.
+    fn write_small(
+        &mut self,
+        number: u32,
+        record: &'p Record,
+        content: SmallContent<'_>,
+    ) -> Result<u32, Error> {
+        let SmallContent { bytes, hash } = content;
+        let size = bytes.len() as u64;
+        self.counts.files_read_once += u64::from(size > 0);
+        self.counts.files_hashed += u64::from(hash.is_some());
+        self.counts.bytes_read += size;
+        if let Some(hash) = hash {
+            if let Some(target) = self.duplicates.carrier(record.metadata, hash) {
+                self.write_hard_link(number, target)?;
+                return Ok(target);
+            }
+            self.duplicates.remember(record.metadata, hash, number);
+        }
+        self.start_file(number, size)?;
+        write_bytes(&mut self.format, &mut self.blob, bytes)?;
+        self.end_file(size)?;
+        Ok(number)
     }
 
     /// Writes a file, or a hard link to an equal one. Returns the record that carries the content.
@@ -272,7 +319,7 @@ impl<'p, W: Write + Send, F: Format<W>> LayerWriter<'p, W, F> {
     ) -> Result<u32, Error> {
         let plan = self.plan;
         let mut reader = ContentReader::open(&plan.sources, &record.path, &file.source, file.size)?;
-        if !self.duplicates.may_have_equal(record.metadata, file.size) {
+        if !self.suspects.contains(number) {
             self.counts.files_read_once += u64::from(file.size > 0);
             self.start_file(number, file.size)?;
             self.copy(&mut reader, None)?;
@@ -281,6 +328,7 @@ impl<'p, W: Write + Send, F: Format<W>> LayerWriter<'p, W, F> {
             return Ok(number);
         }
         let judgement = self.duplicates.judge(record.metadata, &mut reader)?;
+        self.counts.files_hashed += 1;
         self.counts.bytes_read += file.size - reader.remaining();
         match judgement {
             Judgement::Equal(target) => {
@@ -292,16 +340,19 @@ impl<'p, W: Write + Send, F: Format<W>> LayerWriter<'p, W, F> {
             Judgement::Started(mut hasher) => {
                 self.counts.files_read_once += 1;
                 self.start_file(number, file.size)?;
-                self.write_start()?;
+                let start = self.duplicates.start();
+                write_bytes(&mut self.format, &mut self.blob, start)?;
                 self.copy(&mut reader, Some(&mut hasher))?;
-                self.duplicates.remember(record.metadata, hasher, number);
+                let hash = hasher.finalize().into();
+                self.duplicates.remember(record.metadata, hash, number);
             }
             Judgement::Different(hasher) => {
                 self.counts.files_read_twice += 1;
                 reader.rewind()?;
                 self.start_file(number, file.size)?;
                 self.copy(&mut reader, None)?;
-                self.duplicates.remember(record.metadata, hasher, number);
+                let hash = hasher.finalize().into();
+                self.duplicates.remember(record.metadata, hash, number);
             }
         }
         self.end_file(file.size)?;
@@ -312,27 +363,13 @@ impl<'p, W: Write + Send, F: Format<W>> LayerWriter<'p, W, F> {
     fn start_file(&mut self, number: u32, size: u64) -> Result<(), Error> {
         self.counts.files += 1;
         let record = &self.plan.records[number as usize];
-        self.write_header(record, Header::file(record.path.as_bytes(), size))?;
+        self.write_header(record, About::file(size))?;
         self.format.start_file(number, size, &mut self.blob)
     }
 
     fn end_file(&mut self, size: u64) -> Result<(), Error> {
         self.blob.write_all(&END_OF_ARCHIVE[..padding(size)])?;
         self.format.end_file(size, &mut self.blob)
-    }
-
-    /// Writes the start of the content that was judged last.
-    fn write_start(&mut self) -> Result<(), Error> {
-        let mut rest = self.duplicates.start();
-        while !rest.is_empty() {
-            let piece = self.format.piece(&mut self.blob)?;
-            let length = usize::try_from(piece).map_or(rest.len(), |piece| piece.min(rest.len()));
-            let (now, later) = rest.split_at(length);
-            self.format.content(now);
-            self.blob.write_all(now)?;
-            rest = later;
-        }
-        Ok(())
     }
 
     /// Reads what is left of a content straight into the blocks that are compressed.
@@ -361,30 +398,32 @@ impl<'p, W: Write + Send, F: Format<W>> LayerWriter<'p, W, F> {
     fn write_hard_link(&mut self, number: u32, target: u32) -> Result<(), Error> {
         self.counts.linked += 1;
         let [record, carrier] = [number, target].map(|at| &self.plan.records[at as usize]);
-        let header = Header::hard_link(record.path.as_bytes(), carrier.path.as_bytes());
-        self.write_header(record, header)?;
+        let about = About::link(EntryKind::HardLink, carrier.path.as_bytes());
+        self.write_header(record, about)?;
         self.format.hard_link(number, target);
         Ok(())
     }
 
     /// Writes a header with the metadata of its record.
-    fn write_header(&mut self, record: &Record, mut header: Header) -> Result<(), Error> {
-        let metadata = &self.plan.metadata[record.metadata as usize];
-        header.mode = metadata.mode;
-        header.uid = metadata.uid;
-        header.gid = metadata.gid;
-        header.user_name.clone_from(&metadata.user_name);
-        header.group_name.clone_from(&metadata.group_name);
-        header.mtime = metadata.mtime;
-        header.pax.clone_from(&metadata.pax);
-        self.blocks.clear();
-        header.encode(&mut self.blocks).map_err(|error| {
-            let what = match header.kind {
-                EntryKind::Directory => "directory",
-                _ => "entry",
-            };
-            Error::invalid(format!("{what} {}", record.path)).with_source(error)
-        })?;
-        self.blob.write_all(&self.blocks)
+    fn write_header(&mut self, record: &Record, about: About<'_>) -> Result<(), Error> {
+        let blocks = self.headers.encode(self.plan, record, about)?;
+        self.blob.write_all(blocks)
     }
+}
+
+/// Writes content that is in memory.
+fn write_bytes<W: Write + Send, F: Format<W>>(
+    format: &mut F,
+    blob: &mut BlobWriter<W>,
+    mut bytes: &[u8],
+) -> Result<(), Error> {
+    while !bytes.is_empty() {
+        let piece = format.piece(blob)?;
+        let length = usize::try_from(piece).map_or(bytes.len(), |piece| piece.min(bytes.len()));
+        let (now, later) = bytes.split_at(length);
+        format.content(now);
+        blob.write_all(now)?;
+        bytes = later;
+    }
+    Ok(())
 }

@@ -13,6 +13,7 @@ mod hard_links;
 mod metadata;
 mod properties;
 mod reading;
+mod small_files;
 mod support;
 #[cfg(unix)]
 mod trees;
