@@ -1,5 +1,17 @@
 //! Reads bits, least significant first, from a buffer that is longer than the stream in it.
 
+/// Returns at least 57 of the bits from a position on, the first one lowest; `None` near the end of the buffer.
+#[inline(always)]
+pub(super) fn peek(bytes: &[u8], position: u64) -> Option<u64> {
+    Some(word_at(bytes, usize::try_from(position / 8).ok()?)? >> (position % 8))
+}
+
+/// Returns 64 bits from a byte on.
+#[inline(always)]
+pub(super) fn word_at(bytes: &[u8], start: usize) -> Option<u64> {
+    Some(u64::from_le_bytes(*bytes.get(start..)?.first_chunk()?))
+}
+
 /// A position in a stream and up to 63 of the bits that follow it.
 ///
 /// After [`refill`](Self::refill) there are at least 56 bits; the reader does not check that more are taken.
@@ -8,7 +20,7 @@ pub(super) struct BitReader {
     /// The next bits, the first one lowest. Bits above `count` are those that the next refill brings again.
     pub(super) window: u64,
     /// How many bits of `window` count.
-    pub(super) count: u32,
+    count: u32,
     /// The byte that the next refill starts at.
     next: usize,
 }
@@ -29,9 +41,8 @@ impl BitReader {
     /// Fills the window up to at least 56 bits; `None` at the end of the buffer.
     #[inline(always)]
     pub(super) fn refill(&mut self, bytes: &[u8]) -> Option<()> {
-        let word = u64::from_le_bytes(*bytes.get(self.next..)?.first_chunk::<8>()?);
         // The masks tell the compiler what the callers keep to: `count` is below 64.
-        self.window |= word << (self.count & 63);
+        self.window |= word_at(bytes, self.next)? << (self.count & 63);
         self.next += 7 - ((self.count as usize >> 3) & 7);
         self.count = (self.count & 63) | 0x38;
         Some(())
@@ -69,11 +80,15 @@ mod tests {
         assert_eq!(reader.take(9), 0xff);
         reader.refill(&bytes).unwrap();
         assert_eq!(reader.position(), 17);
+        assert_eq!(peek(&bytes, 5), Some(0b111_1111_1101));
     }
 
     #[test]
     fn a_buffer_that_ends_gives_none() {
         assert!(BitReader::at(&[0; 7], 0).is_none());
         assert!(BitReader::at(&[0; 8], 8).is_none());
+        assert_eq!(peek(&[0; 8], 7), Some(0));
+        assert_eq!(peek(&[0; 8], 8), None);
+        assert_eq!(peek(&[0; 8], u64::MAX), None);
     }
 }

@@ -1,86 +1,48 @@
 //! Canonical Huffman codes as lookup tables that tell how far to move instead of what to write.
-//!
-//! A walker needs of a symbol only how many bits it takes, its extra bits included. So one table entry can stand for
-//! a run of literals and a whole match, as long as all their code words lie within the bits that index the table.
 
-use super::bits::BitReader;
-
-/// How many bits index a table. Measured: 10 is within 5 %, 12 and 13 are clearly slower (they leave the fast cache).
-pub(super) const INDEX_BITS: u32 = 11;
-/// How many entries a table has.
-pub(super) const ENTRIES: usize = 1 << INDEX_BITS;
+/// How many bits index a table. Measured: 9 and 11 are slower, one for its long words, the other for filling.
+const INDEX_BITS: u32 = 10;
+const ENTRIES: usize = 1 << INDEX_BITS;
 /// The longest code word of the format.
 const LONGEST: usize = 15;
+/// How many literals and lengths there are, with the two that only count in fixed codes.
+pub(super) const LITERALS: usize = 288;
+/// The symbol for the end of a block.
+pub(super) const END_OF_BLOCK: usize = 256;
 
-/// What to do with the bits that index a table:
-///
-/// | bits | meaning |
-/// |---|---|
-/// | 0–7 | how far to move, extra bits included |
-/// | 8–12 | how many of the index's bits were looked at |
-/// | 13 | no code word starts with these bits |
-/// | 14 | the end of the block |
-/// | 15 | look closer: end of block, no code word, or one that is longer than the index |
-/// | 16– | where the next lookup starts: 0 for literals and lengths, [`ENTRIES`] for distances |
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Entry(pub(super) u32);
+/// What a code word does to the position: by how many bits it moves on, extra bits included, and what comes then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Step(u16);
 
-impl Entry {
-    const INVALID: u32 = 1 << 13;
-    const END: u32 = 1 << 14;
-    const SPECIAL: u32 = 1 << 15;
+impl Step {
+    /// The bits that tell how far.
+    const BITS: u16 = 0x1f;
+    const BEFORE_DISTANCE: u16 = 1 << 8;
+    const END: u16 = 1 << 9;
+    const INVALID: u16 = 1 << 10;
+    /// Only in tables: the word is longer than the index.
+    const LONG: u16 = 1 << 11;
 
-    fn plain(code_bits: u32, extra_bits: u32, next: u32) -> Self {
-        Self((code_bits + extra_bits) | code_bits << 8 | next << 16)
+    #[inline(always)]
+    pub(super) fn bits(self) -> u32 {
+        u32::from(self.0 & Self::BITS)
     }
 
-    fn end(code_bits: u32) -> Self {
-        Self(code_bits << 8 | Self::END | Self::SPECIAL)
-    }
-
-    fn long(stay: u32) -> Self {
-        Self(Self::SPECIAL | stay << 16)
-    }
-
-    fn invalid(stay: u32) -> Self {
-        Self(Self::SPECIAL | Self::INVALID | stay << 16)
+    /// Whether the symbol is a length, which a distance follows.
+    #[inline(always)]
+    pub(super) fn is_before_distance(self) -> bool {
+        self.0 & Self::BEFORE_DISTANCE != 0
     }
 
     #[inline(always)]
-    pub(super) fn is_special(self) -> bool {
-        self.0 & Self::SPECIAL != 0
-    }
-
     pub(super) fn is_end(self) -> bool {
         self.0 & Self::END != 0
     }
 
-    pub(super) fn is_invalid(self) -> bool {
-        self.0 & Self::INVALID != 0
-    }
-
-    /// How far to move; 0 when special.
+    /// Whether nothing can follow: the end of the block, or no code word that the format knows.
     #[inline(always)]
-    pub(super) fn bits(self) -> u32 {
-        self.0 & 0xff
-    }
-
-    /// How many bits of the index belong to code words.
-    pub(super) fn index_bits(self) -> u32 {
-        self.0 >> 8 & 31
-    }
-
-    /// Where the next lookup starts.
-    #[inline(always)]
-    pub(super) fn next(self) -> u32 {
-        self.0 >> 16
-    }
-
-    /// This entry and the one that its last bits lead to, as one; `None` when that one needs bits beyond the index.
-    fn followed_by(self, then: Self) -> Option<Self> {
-        let (moved, looked) = (self.bits(), self.bits() + then.index_bits());
-        (!then.is_special() && looked <= INDEX_BITS)
-            .then(|| Self((moved + then.bits()) | looked << 8 | then.next() << 16))
+    pub(super) fn is_stop(self) -> bool {
+        self.0 & (Self::END | Self::INVALID) != 0
     }
 }
 
@@ -92,180 +54,209 @@ pub(super) enum Alphabet {
 }
 
 impl Alphabet {
-    /// Where the table of the alphabet starts.
-    fn base(self) -> u32 {
+    /// What each symbol does apart from its code word: extra bits (RFC 1951, 3.2.5), and what follows.
+    fn steps(self) -> &'static [Step; LITERALS] {
+        const DISTANCES: [Step; LITERALS] = distance_steps();
+        const LITERALS_AND_LENGTHS: [Step; LITERALS] = literal_steps();
         match self {
-            Self::Distance => ENTRIES as u32,
-            Self::LiteralOrLength => 0,
+            Self::Distance => &DISTANCES,
+            Self::LiteralOrLength => &LITERALS_AND_LENGTHS,
         }
-    }
-
-    fn entry(self, symbol: usize, code_bits: u32) -> Entry {
-        let extra = self.extra_bits(symbol);
-        match (self, symbol, extra) {
-            (Self::LiteralOrLength, 256, _) => Entry::end(code_bits),
-            (_, _, None) => Entry::invalid(self.base()),
-            (Self::LiteralOrLength, 257.., Some(extra)) => {
-                Entry::plain(code_bits, extra, Self::Distance.base())
-            }
-            (_, _, Some(extra)) => Entry::plain(code_bits, extra, 0),
-        }
-    }
-
-    /// How many extra bits follow a symbol (RFC 1951, 3.2.5); `None` for a symbol that must not occur.
-    pub(super) fn extra_bits(self, symbol: usize) -> Option<u32> {
-        Some(match (self, symbol) {
-            (Self::LiteralOrLength, 0..=264 | 285) | (Self::Distance, 0..=3) => 0,
-            (Self::LiteralOrLength, 265..=284) => (symbol as u32 - 261) / 4,
-            (Self::Distance, 4..=29) => symbol as u32 / 2 - 1,
-            _ => return None,
-        })
     }
 }
 
-/// What is needed to read code words that are longer than a table's index.
-#[derive(Clone, Debug)]
-pub(super) struct LongCodes {
+const fn literal_steps() -> [Step; LITERALS] {
+    let mut steps = [Step(0); LITERALS];
+    let mut symbol = END_OF_BLOCK as u16;
+    while symbol < LITERALS as u16 {
+        steps[symbol as usize] = Step(match symbol {
+            256 => Step::END,
+            265..=284 => Step::BEFORE_DISTANCE + (symbol - 261) / 4,
+            257..=285 => Step::BEFORE_DISTANCE,
+            _ => Step::INVALID,
+        });
+        symbol += 1;
+    }
+    steps
+}
+
+const fn distance_steps() -> [Step; LITERALS] {
+    let mut steps = [Step(Step::INVALID); LITERALS];
+    let mut symbol = 0;
+    while symbol < 30 {
+        steps[symbol as usize] = Step(if symbol < 4 { 0 } else { symbol / 2 - 1 });
+        symbol += 1;
+    }
+    steps
+}
+
+/// A code word as it stands in a stream: its first bit is the lowest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Word {
+    pub(super) bits: u32,
+    pub(super) value: u64,
+}
+
+/// One code of a block: its table, and what is needed to read words that are longer than the table's index.
+#[derive(Debug)]
+pub(super) struct Code {
+    alphabet: Alphabet,
+    table: Box<[Step; ENTRIES]>,
     /// By length: the first code word, written in 15 bits, that is longer. Above all words when there is none.
     limit: [u32; LONGEST + 1],
     /// By length: the place of its first code word among `symbols`, less that word.
     offset: [i32; LONGEST + 1],
     /// The symbols that have a code word, in the order of their code words.
-    symbols: [u16; 288],
+    symbols: [u16; LITERALS],
+    end: Word,
 }
 
-impl LongCodes {
-    pub(super) const fn new() -> Self {
+impl Code {
+    pub(super) fn new(alphabet: Alphabet) -> Self {
         Self {
+            alphabet,
+            table: Box::new([Step(0); ENTRIES]),
             limit: [0; LONGEST + 1],
             offset: [0; LONGEST + 1],
-            symbols: [0; 288],
+            symbols: [0; LITERALS],
+            end: Word::default(),
         }
     }
 
-    /// Takes a code word that is longer than the index off the reader, and returns its symbol.
-    pub(super) fn take(&self, reader: &mut BitReader) -> Option<usize> {
-        let word = u32::from((reader.window as u16).reverse_bits() >> 1);
-        let length =
-            (INDEX_BITS as usize + 1..=LONGEST).find(|&length| word < self.limit[length])?;
-        let place = self.offset[length] + (word >> (LONGEST - length)).cast_signed();
-        reader.take(length as u32);
-        self.symbols
-            .get(usize::try_from(place).ok()?)
-            .map(|&symbol| usize::from(symbol))
+    /// The word for the end of a block.
+    pub(super) fn end(&self) -> Word {
+        self.end
     }
-}
 
-/// Assigns the code words of `lengths` and writes the table entry of each.
-///
-/// `None` when the lengths describe no prefix code, or one with words that no symbol has; a single word of one bit is
-/// let pass, as the format has it for a lone distance, and no word at all.
-pub(super) fn build(
-    alphabet: Alphabet,
-    lengths: &[u8],
-    table: &mut [Entry; ENTRIES],
-    long: &mut LongCodes,
-) -> Option<()> {
-    let mut next_word = assign(lengths, long)?;
-    let mut place = [0; LONGEST + 1];
-    for length in 1..=LONGEST {
-        place[length] = (long.offset[length] + next_word[length].cast_signed()) as usize;
-    }
-    if long.limit[LONGEST] < 1 << LONGEST {
-        table.fill(Entry::invalid(alphabet.base()));
-    }
-    for (symbol, &length) in lengths.iter().enumerate() {
-        let length = usize::from(length) & LONGEST;
-        if length == 0 {
-            continue;
-        }
-        *long.symbols.get_mut(place[length])? = symbol as u16;
-        place[length] += 1;
-        let first = (next_word[length] as u16).reverse_bits() as usize >> (16 - length);
-        next_word[length] += 1;
-        if length > INDEX_BITS as usize {
-            table[first % ENTRIES] = Entry::long(alphabet.base());
-            continue;
-        }
-        let entry = alphabet.entry(symbol, length as u32);
-        let mut index = first;
-        while index < ENTRIES {
-            table[index] = entry;
-            index += 1 << length;
+    /// Returns what the word does that `window` starts with.
+    #[inline(always)]
+    pub(super) fn look_up(&self, window: u64) -> Step {
+        let step = self.table[window as usize % ENTRIES];
+        if step.0 & Step::LONG == 0 {
+            step
+        } else {
+            self.look_up_long(window)
         }
     }
-    Some(())
-}
 
-/// Sets limits and offsets, and returns the first code word of each length.
-fn assign(lengths: &[u8], long: &mut LongCodes) -> Option<[u32; LONGEST + 1]> {
-    let mut count = [0_u32; LONGEST + 1];
-    for &length in lengths {
-        count[usize::from(length) & LONGEST] += 1;
+    #[inline(never)]
+    fn look_up_long(&self, window: u64) -> Step {
+        let word = u32::from((window as u16).reverse_bits() >> 1);
+        let longer = INDEX_BITS as usize + 1..=LONGEST;
+        let symbol = (longer.into_iter())
+            .find(|&length| word < self.limit[length])
+            .and_then(|length| {
+                let place = self.offset[length] + (word >> (LONGEST - length)).cast_signed();
+                let symbol = self.symbols.get(usize::try_from(place).ok()?)?;
+                Some(self.step(*symbol, length))
+            });
+        symbol.unwrap_or(Step(Step::INVALID))
     }
-    count[0] = 0;
-    let mut first = [0; LONGEST + 1];
-    let (mut word, mut place) = (0_u32, 0_i32);
-    for length in 1..=LONGEST {
-        word <<= 1;
-        first[length] = word;
-        long.offset[length] = place - word.cast_signed();
-        word += count[length];
-        place += count[length].cast_signed();
-        if word > 1 << length {
-            return None;
-        }
-        long.limit[length] = word << (LONGEST - length);
-    }
-    let complete = word == 1 << LONGEST;
-    let at_most_one_bit = count[2..].iter().all(|&count| count == 0);
-    (complete || at_most_one_bit).then_some(first)
-}
 
-/// Merges runs of literals, and matches with them, into the entries of `merged`, as far as the index shows them whole.
-pub(super) fn merge(
-    merged: &mut [Entry; ENTRIES],
-    single: &[Entry; ENTRIES],
-    distances: &[Entry; ENTRIES],
-) {
-    merged[0] = single[0];
-    for index in 0..ENTRIES {
-        let mut entry = single[index];
-        if !entry.is_special() {
-            if entry.next() != 0 && entry.bits() < INDEX_BITS {
-                entry = entry
-                    .followed_by(distances[index >> entry.bits()])
-                    .unwrap_or(entry);
+    fn step(&self, symbol: u16, length: usize) -> Step {
+        let steps = self.alphabet.steps();
+        Step(steps[usize::from(symbol) % LITERALS].0 + length as u16)
+    }
+
+    /// Assigns the code words of `lengths`, one a symbol (RFC 1951, 3.2.2).
+    ///
+    /// `None` when the lengths describe no prefix code, or one with words that no symbol has; a single word of one
+    /// bit is let pass, as the format has it for a lone distance, and no word at all.
+    pub(super) fn set(&mut self, lengths: &[u8]) -> Option<()> {
+        let mut counts = [0_u32; LONGEST + 1];
+        for &length in lengths {
+            counts[usize::from(length) % counts.len()] += 1;
+        }
+        counts[0] = 0;
+        self.set_limits(&counts)?;
+        self.sort_symbols(lengths, &counts);
+        self.fill_table(&counts);
+        Some(())
+    }
+
+    fn set_limits(&mut self, counts: &[u32; LONGEST + 1]) -> Option<()> {
+        let (mut word, mut place) = (0_u32, 0_i32);
+        for (length, &count) in counts.iter().enumerate().skip(1) {
+            word <<= 1;
+            self.offset[length] = place - word.cast_signed();
+            word += count;
+            place += count.cast_signed();
+            if word > 1 << length {
+                return None;
             }
-            if entry.next() == 0 && entry.bits() < INDEX_BITS {
-                // Every code word has a bit, so the rest of the index is a smaller one, merged already (or zero).
-                let rest = index >> entry.bits();
-                entry = (entry.followed_by(merged[rest]))
-                    .or_else(|| entry.followed_by(single[rest]))
-                    .unwrap_or(entry);
+            self.limit[length] = word << (LONGEST - length);
+        }
+        let complete = word == 1 << LONGEST;
+        let at_most_one_bit = counts[2..].iter().all(|&count| count == 0);
+        (complete || at_most_one_bit).then_some(())
+    }
+
+    fn sort_symbols(&mut self, lengths: &[u8], counts: &[u32; LONGEST + 1]) {
+        let mut places = [0; LONGEST + 1];
+        for length in 1..LONGEST {
+            places[length + 1] = places[length] + counts[length] as usize;
+        }
+        // Symbols without a word go to the last place, one after the other, and are not looked at there.
+        places[0] = LITERALS - 1;
+        for (symbol, &length) in lengths.iter().enumerate() {
+            let length = usize::from(length) % places.len();
+            self.symbols[places[length] % LITERALS] = symbol as u16;
+            places[length] += usize::from(length != 0);
+        }
+    }
+
+    /// Fills the table from short words to long ones: its first half is done when a bit more comes into the index,
+    /// and the second half starts as a copy of it.
+    fn fill_table(&mut self, counts: &[u32; LONGEST + 1]) {
+        let (mut word, mut place, mut filled) = (0, 0, 1);
+        self.table[0] = Step(Step::INVALID);
+        for (length, &count) in counts.iter().enumerate().skip(1) {
+            let is_long = length > INDEX_BITS as usize;
+            if !is_long {
+                self.table.copy_within(..filled, filled);
+                filled *= 2;
+            }
+            for _ in 0..count {
+                let symbol = self.symbols[place % LITERALS];
+                place += 1;
+                let step = self.step(symbol, length);
+                if step.is_end() {
+                    self.end = Word {
+                        bits: length as u32,
+                        value: u64::from(word),
+                    };
+                }
+                self.table[word as usize % ENTRIES] = if is_long { Step(Step::LONG) } else { step };
+                word = next_word(word, length as u32);
             }
         }
-        merged[index] = entry;
     }
+}
+
+/// Adds one to a code word whose first bit is the lowest.
+fn next_word(word: u32, length: u32) -> u32 {
+    let zeros = word ^ ((1 << length) - 1);
+    let Some(place) = zeros.checked_ilog2() else {
+        // It was the last one.
+        return 0;
+    };
+    let bit = 1 << place;
+    word & (bit - 1) | bit
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn accepts(lengths: &[u8]) -> bool {
-        let mut table = [Entry(0); ENTRIES];
-        build(
-            Alphabet::LiteralOrLength,
-            lengths,
-            &mut table,
-            &mut LongCodes::new(),
-        )
-        .is_some()
+    fn code(lengths: &[u8]) -> Option<Code> {
+        let mut code = Code::new(Alphabet::LiteralOrLength);
+        code.set(lengths)?;
+        Some(code)
     }
 
     #[test]
     fn only_prefix_codes_without_holes_are_taken() {
+        let accepts = |lengths: &[u8]| code(lengths).is_some();
         assert!(accepts(&[1, 1]));
         assert!(accepts(&[2, 2, 1]));
         assert!(accepts(&[1]), "a lone word of one bit");
@@ -277,16 +268,69 @@ mod tests {
 
     #[test]
     fn extra_bits_are_those_of_the_format() {
-        let length = |symbol| Alphabet::LiteralOrLength.extra_bits(symbol);
-        let distance = |symbol| Alphabet::Distance.extra_bits(symbol);
+        let bits = |alphabet: Alphabet, symbol: usize| {
+            let step = alphabet.steps()[symbol];
+            (!step.is_stop()).then_some(step.bits())
+        };
+        let length = |symbol| bits(Alphabet::LiteralOrLength, symbol);
+        let distance = |symbol| bits(Alphabet::Distance, symbol);
         assert_eq!(
-            [264, 265, 268, 269, 281, 284, 285].map(length),
-            [0, 1, 1, 2, 5, 5, 0].map(Some)
+            [0, 255, 257, 264, 265, 268, 269, 281, 284, 285].map(length),
+            [0, 0, 0, 0, 1, 1, 2, 5, 5, 0].map(Some)
         );
         assert_eq!(
-            [3, 4, 5, 6, 28, 29].map(distance),
-            [0, 1, 1, 2, 13, 13].map(Some)
+            [0, 3, 4, 5, 6, 28, 29].map(distance),
+            [0, 0, 1, 1, 2, 13, 13].map(Some)
         );
-        assert_eq!((length(286), distance(30)), (None, None));
+        assert_eq!([256, 286, 287].map(length), [None; 3]);
+        assert_eq!([30, 31, 287].map(distance), [None; 3]);
+    }
+
+    /// Words of 1 to 15 bits: 0, 10, 110 and so on. In a stream they are ones that end with a zero.
+    #[test]
+    fn words_of_every_length_are_found_in_the_table_or_behind_it() {
+        let mut lengths = vec![0; LITERALS];
+        lengths[..14].copy_from_slice(&[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14]);
+        lengths[END_OF_BLOCK] = 15;
+        lengths[270] = 15;
+        let code = code(&lengths).unwrap();
+        for bits in 1..15_u16 {
+            // What follows the word must not matter.
+            for follows in [0, u64::MAX] {
+                let step = code.look_up(((1 << (bits - 1)) - 1) | (follows << bits));
+                assert_eq!(step, Step(bits), "{bits} {follows}");
+            }
+        }
+        let end = code.look_up(0x3fff);
+        assert!(end.is_end() && end.is_stop());
+        assert_eq!(end.bits(), 15);
+        assert_eq!(
+            code.end(),
+            Word {
+                bits: 15,
+                value: 0x3fff
+            }
+        );
+        let length = code.look_up(0x7fff);
+        assert!(length.is_before_distance() && !length.is_stop());
+        assert_eq!(length.bits(), 15 + 2);
+    }
+
+    #[test]
+    fn bits_that_no_word_begins_with_stop() {
+        let code = code(&[1]).unwrap();
+        assert_eq!(code.look_up(0), Step(1));
+        assert!(code.look_up(1).is_stop());
+        assert!(!code.look_up(1).is_end());
+    }
+
+    #[test]
+    fn tables_hold_nothing_of_the_code_before() {
+        let mut code = code(&[8; 256]).unwrap();
+        code.set(&[2, 2, 1]).unwrap();
+        let table = code.table.clone();
+        let mut fresh = Code::new(Alphabet::LiteralOrLength);
+        fresh.set(&[2, 2, 1]).unwrap();
+        assert_eq!(table, fresh.table);
     }
 }

@@ -1,8 +1,24 @@
-//! Walks the symbols of a deflate stream (RFC 1951) without writing what they stand for.
+//! Finds the way through a deflate stream (RFC 1951) from block to block, without writing what they stand for.
+//!
+//! Where a block ends, only its symbols tell: the word that stands for the end may also begin inside other words, so
+//! that nothing but reading all symbols in turn seems to lead there. But codes bring readers back into step: whoever
+//! begins to read at a wrong bit soon meets, by chance, a bit at which a word does begin, and is right from there
+//! on. So the walk to an end is made short:
+//!
+//! 1. Search the bits of the end's word, at whatever position they stand ([`Search`]).
+//! 2. Pass over those that nothing valid follows: were it the end, then the stream would not be whole.
+//! 3. Of the others, begin to read a little ahead, at *every* bit where a word may begin ([`Places`]). As soon as all
+//!    these readers have met, the one that is left is where the symbols really lead. It comes by, or it does not.
+//! 4. Where they do not meet, read all symbols from the last position that is certain.
+//!
+//! For a stream that can be inflated the outcome is certain, not probable, whatever its content looks like. About
+//! other bytes nothing is promised but that looking at them ends.
 
 use super::PADDING;
 use super::bits::BitReader;
-use super::code::{self, Alphabet, ENTRIES, Entry, INDEX_BITS, LongCodes};
+use super::header::{self, Codes, Form, Kind};
+use super::places::Places;
+use super::search::{self, Search};
 
 /// Where the last block of a stream begins and ends, in bits from the start of the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,38 +29,22 @@ pub(super) struct LastBlock {
     pub(super) end: u64,
 }
 
-/// The order in which the lengths of the code length code are written.
-const LENGTH_ORDER: [usize; 19] = [
-    16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15,
-];
-const MOST_LITERALS: usize = 286;
-const MOST_DISTANCES: usize = 30;
+/// How many bits ahead of a place to begin, at first and when that did not suffice. Measured: half and twice as much
+/// take as long; without the second one, contents that hardly shrink take longer.
+const LEADS: [u64; 2] = [512, 8192];
+/// How many places are looked at in a block before the rest of it is read, so that no block takes long.
+const MOST_TRIES: u32 = 64;
 
-/// The tables of the block that is walked; kept and reused from stream to stream.
+/// Finds last blocks; its tables are kept and reused from stream to stream.
+#[derive(Debug)]
 pub(super) struct Walker {
-    /// Literals and lengths, merged; behind them distances.
-    steps: Box<[Entry; 2 * ENTRIES]>,
-    /// Literals and lengths, one symbol an entry.
-    single: Box<[Entry; ENTRIES]>,
-    long_literals: LongCodes,
-    long_distances: LongCodes,
-}
-
-/// What stands at the end of a header.
-enum Opened {
-    /// Symbols of the tables.
-    Symbols(BitReader),
-    /// The next header, after stored bytes.
-    Skipped(u64),
+    codes: Codes,
 }
 
 impl Walker {
     pub(super) fn new() -> Self {
         Self {
-            steps: Box::new([Entry(0); 2 * ENTRIES]),
-            single: Box::new([Entry(0); ENTRIES]),
-            long_literals: LongCodes::new(),
-            long_distances: LongCodes::new(),
+            codes: Codes::new(),
         }
     }
 
@@ -60,12 +60,19 @@ impl Walker {
         let mut header = 0;
         while header < stream_end {
             let mut reader = BitReader::at(bytes, header)?;
-            let last = reader.take(1) == 1;
-            let end = match self.open(&mut reader, bytes)? {
-                Opened::Symbols(reader) => self.walk_symbols(reader, bytes)?,
-                Opened::Skipped(end) => end,
+            let kind = Kind::read(&mut reader)?;
+            let end = match kind.form {
+                Form::Stored => header::skip_stored(bytes, reader.position())?,
+                Form::Fixed => {
+                    self.codes.set_fixed()?;
+                    self.read_to_end(bytes, reader.position())?
+                }
+                Form::Dynamic => {
+                    self.codes.read(&mut reader, bytes)?;
+                    self.find_end(bytes, reader.position(), stream_end, kind.is_last)?
+                }
             };
-            if last {
+            if kind.is_last {
                 return (end <= stream_end).then_some(LastBlock { header, end });
             }
             header = end;
@@ -73,178 +80,74 @@ impl Walker {
         None
     }
 
-    /// Reads a block's header from its type on.
-    fn open(&mut self, reader: &mut BitReader, bytes: &[u8]) -> Option<Opened> {
-        match reader.take(2) {
-            0 => return skip_stored(bytes, reader.position()).map(Opened::Skipped),
-            1 => self.set_fixed_codes()?,
-            2 => self.read_codes(reader, bytes)?,
-            _ => return None,
+    /// Returns the position after a block whose symbols begin at `start`.
+    fn find_end(&self, bytes: &[u8], start: u64, stream_end: u64, is_last: bool) -> Option<u64> {
+        let word = self.codes.literals.end();
+        // Short words stand everywhere; but the blocks that have them are short as well.
+        if word.bits < search::SHORTEST {
+            return self.read_to_end(bytes, start);
         }
-        Some(Opened::Symbols(*reader))
-    }
-
-    /// Walks to the end of a block, and returns the position after it.
-    fn walk_symbols(&self, mut reader: BitReader, bytes: &[u8]) -> Option<u64> {
-        let mut base = 0;
-        loop {
-            // A step moves by at most 24 bits: 11 of the index and 13 extra ones of a distance. So two fit a refill.
-            reader.refill(bytes)?;
-            // A special entry moves nowhere and keeps the base, so the second step meets it again.
-            self.step(&mut reader, &mut base);
-            let entry = self.step(&mut reader, &mut base);
-            if entry.is_special() && self.step_closely(&mut reader, &mut base, entry, bytes)? {
-                return Some(reader.position());
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn step(&self, reader: &mut BitReader, base: &mut u32) -> Entry {
-        let index = *base as usize + reader.window as usize % ENTRIES;
-        let entry = self.steps[index];
-        reader.window >>= entry.bits() & 63;
-        reader.count = reader.count.wrapping_sub(entry.bits());
-        *base = entry.next();
-        entry
-    }
-
-    /// Handles a special entry: a long code word or the end of the block (`true`).
-    #[cold]
-    #[inline(never)]
-    fn step_closely(
-        &self,
-        reader: &mut BitReader,
-        base: &mut u32,
-        entry: Entry,
-        bytes: &[u8],
-    ) -> Option<bool> {
-        reader.refill(bytes)?;
-        if entry.is_invalid() {
-            return None;
-        }
-        if entry.is_end() {
-            reader.take(entry.index_bits());
-            return Some(true);
-        }
-        if *base != 0 {
-            let symbol = self.long_distances.take(reader)?;
-            reader.take(Alphabet::Distance.extra_bits(symbol)?);
-            *base = 0;
-            return Some(false);
-        }
-        let symbol = self.long_literals.take(reader)?;
-        reader.take(Alphabet::LiteralOrLength.extra_bits(symbol)?);
-        *base = if symbol > 256 { ENTRIES as u32 } else { 0 };
-        Some(symbol == 256)
-    }
-
-    fn set_fixed_codes(&mut self) -> Option<()> {
-        let mut literals = [8; 288];
-        literals[144..256].fill(9);
-        literals[256..280].fill(7);
-        self.set_codes(&literals, &[5; 32])
-    }
-
-    /// Reads the codes of a block that brings its own (RFC 1951, 3.2.7).
-    fn read_codes(&mut self, reader: &mut BitReader, bytes: &[u8]) -> Option<()> {
-        let literals = reader.take(5) as usize + 257;
-        let distances = reader.take(5) as usize + 1;
-        let count = reader.take(4) as usize + 4;
-        if literals > MOST_LITERALS || distances > MOST_DISTANCES {
-            return None;
-        }
-        let lengths_code = read_lengths_code(reader, bytes, count)?;
-        let total = literals + distances;
-        let mut lengths = [0; MOST_LITERALS + MOST_DISTANCES];
-        let mut filled = 0;
-        while filled < total {
-            reader.refill(bytes)?;
-            let (bits, symbol) = lengths_code[reader.window as usize % lengths_code.len()];
-            if bits == 0 {
-                return None;
-            }
-            reader.take(u32::from(bits));
-            let (value, repeat) = match symbol {
-                0..=15 => (symbol, 1),
-                16 => (lengths[filled.checked_sub(1)?], 3 + reader.take(2)),
-                17 => (0, 3 + reader.take(3)),
-                _ => (0, 11 + reader.take(7)),
+        let mut known = start;
+        let mut search = Search::new(bytes, start, stream_end, word)?;
+        for _ in 0..MOST_TRIES {
+            let (place, end) = loop {
+                let place = search.next_position()?;
+                let end = place + u64::from(word.bits);
+                if is_last || header::may_begin(bytes, end) {
+                    break (place, end);
+                }
             };
-            let end = filled + repeat as usize;
-            if end > total {
-                return None;
+            if self.comes_by(bytes, place, &mut known)? {
+                return Some(end);
             }
-            lengths[filled..end].fill(value);
-            filled = end;
         }
-        // A block without a code word for its end has none.
-        (lengths[256] != 0).then_some(())?;
-        self.set_codes(&lengths[..literals], &lengths[literals..total])?;
-        reader.refill(bytes)
+        self.read_to_end(bytes, known)
     }
 
-    fn set_codes(&mut self, literals: &[u8], distances: &[u8]) -> Option<()> {
-        let (merged, distance_steps) = self.steps.split_first_chunk_mut::<ENTRIES>()?;
-        let distance_steps = distance_steps.first_chunk_mut::<ENTRIES>()?;
-        code::build(
-            Alphabet::Distance,
-            distances,
-            distance_steps,
-            &mut self.long_distances,
-        )?;
-        code::build(
-            Alphabet::LiteralOrLength,
-            literals,
-            &mut self.single,
-            &mut self.long_literals,
-        )?;
-        code::merge(merged, &self.single, distance_steps);
-        Some(())
-    }
-}
-
-/// Returns the position after a stored block whose length follows `position` at the next whole byte.
-fn skip_stored(bytes: &[u8], position: u64) -> Option<u64> {
-    let start = usize::try_from(position.div_ceil(8)).ok()?;
-    let [low, high, not_low, not_high] = *bytes.get(start..)?.first_chunk::<4>()?;
-    let length = u16::from_le_bytes([low, high]);
-    (length == !u16::from_le_bytes([not_low, not_high])).then_some(())?;
-    Some((start as u64 + 4 + u64::from(length)) * 8)
-}
-
-/// Reads the code that the code lengths are written in, as a table from 7 bits to (bits, symbol).
-fn read_lengths_code(
-    reader: &mut BitReader,
-    bytes: &[u8],
-    count: usize,
-) -> Option<[(u8, u8); 128]> {
-    let mut lengths = [0_u8; LENGTH_ORDER.len()];
-    for &symbol in LENGTH_ORDER.get(..count)? {
-        reader.refill(bytes)?;
-        lengths[symbol] = reader.take(3) as u8;
-    }
-    let mut table = [(0, 0); 128];
-    let mut word = 0_usize;
-    for length in 1..=7_u8 {
-        word <<= 1;
-        for (symbol, _) in lengths
-            .iter()
-            .enumerate()
-            .filter(|&(_, &each)| each == length)
-        {
-            if word >= 1 << length {
-                return None;
+    /// Whether a symbol begins at `place`; the block does not end before.
+    ///
+    /// At `known` a symbol begins for certain; it is set to a later position where one does.
+    fn comes_by(&self, bytes: &[u8], place: u64, known: &mut u64) -> Option<bool> {
+        for lead in LEADS {
+            if place <= known.saturating_add(lead) {
+                break;
             }
-            let mut index = (word as u16).reverse_bits() as usize >> (16 - length);
-            while index < table.len() {
-                table[index] = (length, symbol as u8);
-                index += 1 << length;
+            let mut places = Places::all_from(&self.codes, bytes, place - lead)?;
+            places.narrow_down(&self.codes, bytes, place)?;
+            if let Some(only) = places.only() {
+                *known = only;
+                break;
             }
-            word += 1;
+            if !places.begin_with(place) {
+                return Some(false);
+            }
+        }
+        *known = self.read_to(bytes, *known, place)?;
+        Some(*known == place)
+    }
+
+    /// Reads symbols until one begins at or after `target`, and returns where that is.
+    fn read_to(&self, bytes: &[u8], position: u64, target: u64) -> Option<u64> {
+        let mut reader = BitReader::at(bytes, position)?;
+        while reader.position() < target {
+            reader.refill(bytes)?;
+            reader.take(self.codes.look_up(reader.window)?);
+        }
+        Some(reader.position())
+    }
+
+    /// Reads symbols to the end of the block, and returns the position after it.
+    fn read_to_end(&self, bytes: &[u8], position: u64) -> Option<u64> {
+        let mut reader = BitReader::at(bytes, position)?;
+        loop {
+            reader.refill(bytes)?;
+            if let Some(bits) = self.codes.look_up(reader.window) {
+                reader.take(bits);
+                continue;
+            }
+            let step = self.codes.literals.look_up(reader.window);
+            reader.take(step.bits());
+            return step.is_end().then_some(reader.position());
         }
     }
-    (word == 1 << 7).then_some(table)
 }
-
-const _: () = assert!(2 * (INDEX_BITS + 13) <= 56, "two steps must fit a refill");
