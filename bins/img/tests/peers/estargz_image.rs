@@ -57,39 +57,34 @@ impl Image {
         serde_json::from_str(&img(["inspect".as_ref(), layout, what.as_ref()])).unwrap()
     }
 
-    /// Returns digest and TOC digest of each layer.
     pub(crate) fn layers(&self) -> Vec<(String, String)> {
-        let manifest = self.json("--manifest");
-        let layers = manifest["layers"].as_array().unwrap();
-        let strings = |layer: &Value| {
-            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-            (
-                text(&layer["digest"]),
-                text(&layer["annotations"][TOC_DIGEST]),
-            )
-        };
-        layers.iter().map(strings).collect()
-    }
-
-    fn blob(&self, digest: &str) -> PathBuf {
-        self.layout.join("blobs").join(digest.replace(':', "/"))
+        layers_of(&self.json("--manifest"))
     }
 }
 
-#[test]
-fn the_config_has_the_diff_ids_of_what_the_layers_decompress_to() {
-    let Some(image) = image() else { return };
-    let config = image.json("--config");
-    let layers = image.layers();
-    assert_eq!(layers.len(), 2);
-    let blobs: Vec<PathBuf> = layers
-        .iter()
-        .map(|(digest, _)| image.blob(digest))
-        .collect();
+/// Returns digest and TOC digest of each layer of a manifest.
+fn layers_of(manifest: &Value) -> Vec<(String, String)> {
+    let layers = manifest["layers"].as_array().unwrap();
+    let strings = |layer: &Value| {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        (
+            text(&layer["digest"]),
+            text(&layer["annotations"][TOC_DIGEST]),
+        )
+    };
+    layers.iter().map(strings).collect()
+}
+
+fn blob_of(layout: &Path, digest: &str) -> PathBuf {
+    layout.join("blobs").join(digest.replace(':', "/"))
+}
+
+/// Verifies layers, and expects the config to have the hash of what each decompresses to.
+fn check_diff_ids(config: &Value, layers: &[(String, String)], blobs: &[PathBuf]) {
     let requests: Vec<(&Path, &str)> = blobs
         .iter()
-        .zip(&layers)
-        .map(|(blob, (_, toc))| (blob.as_path(), toc.as_str()))
+        .zip(layers)
+        .map(|(blob, (_, toc_digest))| (blob.as_path(), toc_digest.as_str()))
         .collect();
     let Some(answers) = verify(&requests) else {
         return;
@@ -99,7 +94,59 @@ fn the_config_has_the_diff_ids_of_what_the_layers_decompress_to() {
         .map(|answer| answer.unwrap().diff_id.into())
         .collect();
     assert_eq!(config["rootfs"]["diff_ids"], Value::Array(diff_ids));
+}
+
+#[test]
+fn the_config_has_the_diff_ids_of_what_the_layers_decompress_to() {
+    let Some(image) = image() else { return };
+    let layers = image.layers();
+    assert_eq!(layers.len(), 2);
+    let blob = |(digest, _): &(String, String)| blob_of(&image.layout, digest);
+    let blobs: Vec<PathBuf> = layers.iter().map(blob).collect();
+    check_diff_ids(&image.json("--config"), &layers, &blobs);
     img(["check".as_ref(), image.layout.as_os_str()]);
+}
+
+#[test]
+fn an_image_that_is_optimized_has_the_diff_ids_and_toc_digests_of_its_new_layers() {
+    let Some(demo) = demo() else { return };
+    let work = TempDir::new().unwrap();
+    let at = |name: &str| work.path().join(name).display().to_string();
+    let ordinary = demo.single.as_os_str();
+    for (what, file) in [("--manifest", "old-manifest"), ("--config", "old-config")] {
+        let text = img(["inspect".as_ref(), ordinary, what.as_ref()]);
+        fs_err::write(at(file), text).unwrap();
+    }
+    let json = |name: &str| -> Value {
+        serde_json::from_str(&fs_err::read_to_string(at(name)).unwrap()).unwrap()
+    };
+    let mut arguments = vec!["optimize".to_owned()];
+    for (flag, file) in [
+        ("--source-manifest", "old-manifest"),
+        ("--source-config", "old-config"),
+        ("--manifest", "manifest"),
+        ("--config", "config"),
+        ("--descriptor", "descriptor"),
+    ] {
+        arguments.extend([flag.to_owned(), at(file)]);
+    }
+    for (number, layer) in layers_of(&json("old-manifest")).iter().enumerate() {
+        let (blob, metadata) = (at(&format!("{number}")), at(&format!("{number}.json")));
+        let old = blob_of(&demo.single, &layer.0).display().to_string();
+        let flags = ["compress", "--format=gzip", "--estargz", "--metadata"];
+        img(flags.into_iter().chain([&*metadata, &*old, &*blob]));
+        arguments.extend(["--layer-from-metadata".to_owned(), metadata]);
+    }
+    img(&arguments);
+    let layers = layers_of(&json("manifest"));
+    let blobs: Vec<PathBuf> = (0..layers.len())
+        .map(|number| PathBuf::from(at(&number.to_string())))
+        .collect();
+    for ((digest, _), blob) in layers.iter().zip(&blobs) {
+        let bytes = fs_err::read(blob).unwrap();
+        assert_eq!(imgcore::Digest::sha256_of(&bytes).to_string(), *digest);
+    }
+    check_diff_ids(&json("config"), &layers, &blobs);
 }
 
 #[test]

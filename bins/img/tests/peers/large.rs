@@ -20,6 +20,7 @@ fn a_file_of_4_gib_needs_little_memory() {
     for format in ["gzip", "zstd", "none"] {
         check_memory(work.path(), &["--format", format, "--add", "large=large"]);
     }
+    check_memory(work.path(), &["--estargz", "--add", "large=large"]);
 }
 
 #[test]
@@ -45,6 +46,7 @@ fn many_files_need_little_memory() {
     fs_err::write(work.path().join("list"), list).unwrap();
     check_memory(work.path(), &["--add-from-file", "list"]);
     check_memory(work.path(), &["--add", "tree=tree"]);
+    check_memory(work.path(), &["--estargz", "--add", "tree=tree"]);
 }
 
 /// Runs `img layer` under GNU time, which prints the peak of its memory.
