@@ -4,6 +4,7 @@ use imgtar::Codec;
 
 use super::block::{Encoding, Part};
 use super::gzip::Gzip;
+use super::level::Level;
 use super::options::EncodeOptions;
 use super::zstd::Zstd;
 use crate::Error;
@@ -26,16 +27,39 @@ pub(super) trait BlockCodec: Send {
     ) -> Result<Encoding, Error>;
 }
 
-/// Makes the codec of one thread.
-pub(super) type CodecFactory = Box<dyn Fn() -> Result<Box<dyn BlockCodec>, Error> + Send + Sync>;
+/// Makes the codecs of threads.
+pub(super) struct CodecFactory {
+    kind: Kind,
+    make: MakeCodec,
+}
 
-/// Returns how pieces are encoded; `None` when bytes stay as they are.
-pub(super) fn factory(options: &EncodeOptions) -> Option<CodecFactory> {
-    let level = options.level;
-    match options.codec {
-        Codec::Gzip => Some(Box::new(move || Ok(Box::new(Gzip::new(level)?)))),
-        Codec::None => None,
-        Codec::Zstd => Some(Box::new(move || Ok(Box::new(Zstd::new(level)?)))),
+/// Codecs of one kind give the same encodings.
+pub(super) type Kind = (Codec, Level);
+
+type MakeCodec = Box<dyn Fn() -> Result<Box<dyn BlockCodec>, Error> + Send + Sync>;
+
+impl CodecFactory {
+    pub(super) fn new(kind: Kind, make: MakeCodec) -> Self {
+        Self { kind, make }
+    }
+
+    /// Returns how pieces are encoded; `None` when bytes stay as they are.
+    pub(super) fn of(options: &EncodeOptions) -> Option<Self> {
+        let level = options.level;
+        let make: MakeCodec = match options.codec {
+            Codec::Gzip => Box::new(move || Ok(Box::new(Gzip::new(level)?))),
+            Codec::None => return None,
+            Codec::Zstd => Box::new(move || Ok(Box::new(Zstd::new(level)?))),
+        };
+        Some(Self::new((options.codec, level), make))
+    }
+
+    pub(super) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    pub(super) fn make(&self) -> Result<Box<dyn BlockCodec>, Error> {
+        (self.make)()
     }
 }
 

@@ -1,14 +1,17 @@
 //! Who hashes and encodes the blocks of a blob: the calling thread, or threads.
 
 use std::io::Write;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use imgcore::Hasher;
 
-use super::block::Block;
+use super::block::{Block, Part};
 use super::codec::{BLOCK_SIZE, BlockCodec, CodecFactory};
+use super::options::EncodeOptions;
 use super::output::Output;
 use super::pipeline::Pipeline;
+use super::threads::Threads;
 use crate::{Error, ErrorKind};
 
 /// Hashes and encodes blocks.
@@ -17,7 +20,9 @@ use crate::{Error, ErrorKind};
 pub(super) struct Engine {
     /// `None` when bytes stay as they are.
     factory: Option<Arc<CodecFactory>>,
-    threads: usize,
+    threads: NonZeroUsize,
+    /// Threads to use instead of own ones.
+    shared_threads: Option<Threads>,
     /// Of the uncompressed bytes, unless a pipeline has it.
     hasher: Hasher,
     /// The codec of the calling thread, once it encoded something.
@@ -30,10 +35,11 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    pub(super) fn new(factory: Option<CodecFactory>, threads: usize) -> Self {
+    pub(super) fn new(options: &EncodeOptions) -> Self {
         Self {
-            factory: factory.map(Arc::new),
-            threads,
+            factory: CodecFactory::of(options).map(Arc::new),
+            threads: options.threads,
+            shared_threads: options.shared_threads.clone(),
             hasher: Hasher::default(),
             codec: None,
             waiting: None,
@@ -52,20 +58,29 @@ impl Engine {
             pipeline.submit(block)?;
             return free_block(pipeline, output);
         }
-        let Some(factory) = self.factory.as_ref().filter(|_| self.threads > 1) else {
+        if self.threads == NonZeroUsize::MIN {
             return self.encode_inline(block, output);
-        };
+        }
         let Some(first) = self.waiting.take() else {
             self.waiting = Some(block);
             return Ok(self.free.pop().unwrap_or_else(|| Block::new(BLOCK_SIZE)));
         };
-        let mut pipeline = Pipeline::start(Arc::clone(factory), self.threads, self.hasher.clone())?;
+        let mut pipeline = self.start()?;
         for block in [first, block] {
             let block = pipeline.adopt(block);
             pipeline.submit(block)?;
         }
         let pipeline = self.pipeline.insert(pipeline);
         free_block(pipeline, output)
+    }
+
+    fn start(&self) -> Result<Pipeline, Error> {
+        let encoder = self.factory.as_ref().map(|factory| {
+            let threads = self.shared_threads.clone();
+            let threads = threads.unwrap_or_else(|| Threads::new(self.threads));
+            (threads, Arc::clone(factory))
+        });
+        Pipeline::start(encoder, self.threads.get(), self.hasher.clone())
     }
 
     /// Writes all that was submitted.
@@ -90,13 +105,10 @@ impl Engine {
         mut empty_block: Block,
         output: &mut Output<W>,
     ) -> Result<Hasher, Error> {
-        if let Some(pipeline) = &mut self.pipeline {
-            pipeline.close();
-        }
         self.drain(output)?;
         if output.needs_block() {
             empty_block.clear();
-            empty_block.set_single_piece(super::block::Part::Whole);
+            empty_block.set_single_piece(Part::Whole);
             self.encode_inline(empty_block, output)?;
         }
         match self.pipeline {
@@ -113,7 +125,7 @@ impl Engine {
         if let Some(factory) = &self.factory {
             let codec = match &mut self.codec {
                 Some(codec) => codec,
-                None => self.codec.insert(factory()?),
+                None => self.codec.insert(factory.make()?),
             };
             block.encode(codec.as_mut())?;
         }

@@ -1,14 +1,16 @@
 //! The identity of an encoder: everything that decides its bytes, in one line of text.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::hash::{Hash, Hasher};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use imgcore::Digest;
 use imgtar::Codec;
 
 use super::block::Block;
-use super::codec::{self, BLOCK_SIZE};
+use super::codec::{BLOCK_SIZE, CodecFactory};
 use super::level::Level;
 use super::options::EncodeOptions;
 use super::output::{Layout, Output};
@@ -33,20 +35,32 @@ const CUT_RULE: u32 = 1;
 /// assert!(identity.to_string().starts_with("gzip libdeflate level=5 members=single block=1048576 cut=1 vector=sha256:"));
 /// # Ok::<(), imglayer::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct EncoderIdentity(String);
+#[derive(Clone)]
+pub struct EncoderIdentity {
+    encoder: Encoder,
+    /// What a format decides beside the encoder.
+    choices: String,
+    /// Computed when it is asked for: the vector takes as long to encode as a small layer.
+    text: OnceLock<String>,
+}
+
+/// What a vector is encoded with, and kept by.
+type Encoder = (Codec, Level, Layout);
 
 impl EncoderIdentity {
-    /// Computes the identity of the encoder that `options` choose.
+    /// Takes the identity of the encoder that `options` choose.
     ///
     /// # Errors
     ///
-    /// [`Bug`](crate::ErrorKind::Bug) when the codec refuses our parameters.
+    /// None at present.
     pub fn of(options: &EncodeOptions) -> Result<Self, Error> {
-        Self::with_layout(options, Layout::plain(options.codec, options.gzip_members))
+        Ok(Self::with_layout(
+            options,
+            Layout::plain(options.codec, options.gzip_members),
+        ))
     }
 
-    /// Computes the identity of the encoder of a [seekable](super::BlobWriter::seekable) blob.
+    /// Takes the identity of the encoder of a [seekable](super::BlobWriter::seekable) blob.
     ///
     /// It does not tell where a format begins members: a format with choices adds them.
     ///
@@ -54,68 +68,118 @@ impl EncoderIdentity {
     ///
     /// As [`of`](Self::of).
     pub fn of_seekable(options: &EncodeOptions) -> Result<Self, Error> {
-        Self::with_layout(options, Layout::Seekable(options.codec))
+        Ok(Self::with_layout(options, Layout::Seekable(options.codec)))
     }
 
-    fn with_layout(options: &EncodeOptions, layout: Layout) -> Result<Self, Error> {
-        let level = options.level;
-        let codec = match options.codec {
+    fn with_layout(options: &EncodeOptions, layout: Layout) -> Self {
+        Self {
+            encoder: (options.codec, options.level, layout),
+            choices: String::new(),
+            text: OnceLock::new(),
+        }
+    }
+
+    /// Adds what a format decides beside the encoder.
+    pub(crate) fn with(self, choices: &str) -> Self {
+        Self {
+            encoder: self.encoder,
+            choices: format!("{} {choices}", self.choices),
+            text: OnceLock::new(),
+        }
+    }
+
+    /// Returns the identity as text, to record and to compare later.
+    ///
+    /// The first call in a process encodes a test vector, which takes some milliseconds. A codec that refuses the
+    /// vector, and with it every blob, has the error in its place.
+    pub fn as_str(&self) -> &str {
+        self.text.get_or_init(|| self.compute())
+    }
+
+    fn compute(&self) -> String {
+        let (codec, level, layout) = self.encoder;
+        let encoder = match codec {
             Codec::Gzip => format!("gzip libdeflate level={}", level.libdeflate()),
             // The blob is the tar: no block can be seen in it.
-            Codec::None => return Ok(Self("none".to_owned())),
+            Codec::None => return format!("none{}", self.choices),
             Codec::Zstd => format!(
                 "zstd zstd={} level={} window={WINDOW_LOG}",
                 zstd::zstd_safe::version_number(),
                 level.zstd()
             ),
         };
-        let members = match (options.codec, layout) {
+        let members = match (codec, layout) {
             (_, Layout::Seekable(_)) => " members=seekable",
             (Codec::Gzip, Layout::Stitched) => " members=single",
             (Codec::Gzip, _) => " members=multi",
             (Codec::None | Codec::Zstd, _) => "",
         };
-        let vector = vector_digest(options, layout)?;
-        Ok(Self(format!(
-            "{codec}{members} block={BLOCK_SIZE} cut={CUT_RULE} vector={vector}"
-        )))
+        let vector = match vector_digest(self.encoder) {
+            Ok(digest) => digest.to_string(),
+            Err(error) => error.to_string(),
+        };
+        let choices = &self.choices;
+        format!("{encoder}{members} block={BLOCK_SIZE} cut={CUT_RULE} vector={vector}{choices}")
     }
+}
 
-    /// Adds what a format decides beside the encoder.
-    pub(crate) fn with(self, choices: &str) -> Self {
-        Self(format!("{} {choices}", self.0))
-    }
-
-    /// Returns the identity as text, to record and to compare later.
-    pub fn as_str(&self) -> &str {
-        &self.0
+impl fmt::Debug for EncoderIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("EncoderIdentity")
+            .field(&self.as_str())
+            .finish()
     }
 }
 
 impl fmt::Display for EncoderIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
+    }
+}
+
+impl PartialEq for EncoderIdentity {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for EncoderIdentity {}
+
+impl PartialOrd for EncoderIdentity {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for EncoderIdentity {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_str().cmp(other.as_str())
+    }
+}
+
+impl Hash for EncoderIdentity {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
     }
 }
 
 /// Encodes the vector, once a process for each kind of encoder.
-fn vector_digest(options: &EncodeOptions, layout: Layout) -> Result<Digest, Error> {
-    static KNOWN: Mutex<BTreeMap<(Codec, Level, Layout), Digest>> = Mutex::new(BTreeMap::new());
-    let key = (options.codec, options.level, layout);
+fn vector_digest(encoder: Encoder) -> Result<Digest, Error> {
+    static KNOWN: Mutex<BTreeMap<Encoder, Digest>> = Mutex::new(BTreeMap::new());
     // Nothing in here panics half-way through a change.
     let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(&digest) = known().get(&key) {
+    if let Some(&digest) = known().get(&encoder) {
         return Ok(digest);
     }
-    let digest = encode_vector(options, layout)?;
-    known().insert(key, digest);
+    let digest = encode_vector(encoder)?;
+    known().insert(encoder, digest);
     Ok(digest)
 }
 
-fn encode_vector(options: &EncodeOptions, layout: Layout) -> Result<Digest, Error> {
+fn encode_vector((codec, level, layout): Encoder) -> Result<Digest, Error> {
     let mut output = Output::new(std::io::sink(), layout);
-    if let Some(factory) = codec::factory(options) {
-        let mut codec = factory()?;
+    if let Some(factory) = CodecFactory::of(&EncodeOptions::new(codec, level)) {
+        let mut codec = factory.make()?;
         for size in VECTOR_SIZES {
             let mut block = Block::new(0);
             block.input = vector(size);
@@ -178,7 +242,8 @@ mod tests {
         let mut seen = std::collections::BTreeSet::new();
         for codec in [Codec::Gzip, Codec::Zstd] {
             for level in Level::ALL {
-                seen.insert(EncoderIdentity::of(&EncodeOptions::new(codec, level)).unwrap());
+                let options = EncodeOptions::new(codec, level);
+                seen.insert(EncoderIdentity::of(&options).unwrap().to_string());
             }
         }
         assert_eq!(seen.len(), 6);

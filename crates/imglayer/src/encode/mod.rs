@@ -1,6 +1,6 @@
 //! Blobs: uncompressed bytes in, a compressed blob with its digests out, in parallel and always the same.
 //!
-//! [`BlobWriter`] cuts what it is given into blocks of up to 1 MiB, encodes each by itself (on several threads, if
+//! [`BlobWriter`] cuts what it is given into blocks of up to 1 MiB, encodes each by itself (on several [`Threads`], if
 //! there is more than one block), and writes the encodings in order. It hashes both sides: `diff_id` of what goes in,
 //! `digest` of what comes out. [`recompress`] does that to a whole tar.
 //!
@@ -14,7 +14,7 @@
 //!
 //! # Limits
 //!
-//! A writer holds about two MiB for each thread and four more blocks, however long the blob is.
+//! A writer holds about two MiB for each thread and six more blocks, however long the blob is.
 
 mod block;
 mod codec;
@@ -28,6 +28,7 @@ mod options;
 mod output;
 mod pipeline;
 mod stitcher;
+mod threads;
 mod writer;
 mod zstd;
 
@@ -37,4 +38,5 @@ pub use level::Level;
 pub use options::{EncodeOptions, GzipMembers};
 #[doc(hidden)]
 pub use stitcher::Stitcher;
+pub use threads::Threads;
 pub use writer::{Blob, BlobWriter, recompress};

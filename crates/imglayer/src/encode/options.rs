@@ -6,6 +6,7 @@ use std::thread;
 use imgtar::Codec;
 
 use super::level::Level;
+use super::threads::Threads;
 
 /// More threads than this gain nothing by default: the hash of the uncompressed bytes is one chain that no second
 /// core helps with, and this many encoders keep it busy.
@@ -13,7 +14,7 @@ const MOST_DEFAULT_THREADS: usize = 16;
 
 /// How a blob is encoded.
 ///
-/// All but [`threads`](Self::threads) decide the bytes, and are part of the
+/// All but [`threads`](Self::threads) and [`shared_threads`](Self::shared_threads) decide the bytes, and are part of the
 /// [`EncoderIdentity`](super::EncoderIdentity).
 ///
 /// # Examples
@@ -34,9 +35,11 @@ pub struct EncodeOptions {
     pub level: Level,
     /// How the blocks stand in a gzip file; without meaning for other codecs.
     pub gzip_members: GzipMembers,
-    /// How many blocks are encoded at the same time, at most; more than 1024 count as 1024. Never changes a byte. Memory
-    /// grows with it, by 2 MiB each.
+    /// How many blocks are encoded at the same time, at most; more than 1024 count as 1024, and with 1 no thread is
+    /// started at all. Never changes a byte. Memory grows with it, by 2 MiB each.
     pub threads: NonZeroUsize,
+    /// Threads that other writers use as well, instead of own ones. Never changes a byte.
+    pub shared_threads: Option<Threads>,
 }
 
 impl EncodeOptions {
@@ -60,6 +63,7 @@ impl Default for EncodeOptions {
             level: Level::default(),
             gzip_members: GzipMembers::default(),
             threads: cpus.min(most),
+            shared_threads: None,
         }
     }
 }

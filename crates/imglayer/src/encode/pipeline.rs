@@ -1,18 +1,18 @@
-//! Threads that hash blocks in order and encode them out of order.
+//! The way of the blocks of one blob: hashed in order, encoded out of order, and put in order again.
 //!
 //! ```text
-//!  caller ──▶ hash lane (one, ordered) ──▶ work queue ──▶ encoders (up to n) ──▶ caller puts them in order, writes
+//!  caller ──▶ hash lane (one, ordered) ──▶ queue ──▶ threads (may be shared) ──▶ caller puts them in order, writes
 //!     ▲                                                                                        │
-//!     └──────────────────────────── buffers come back with the encodings ──────────────────────┘
+//!     └──────────────────────────── blocks come back with the encodings ───────────────────────┘
 //! ```
 //!
-//! A block moves from place to place and is never shared. All channels together hold no more than all blocks, so
-//! nothing but waiting for a result ever blocks, and results only stop coming when a thread died, which shows as a
-//! closed channel or as an error in place of the result. The caller's thread does the writing, so that an error of the
-//! output is known at once and the output need not be handed to another thread.
+//! Where bytes stay as they are, the hash lane hands blocks back itself. A block moves from place to place and is never
+//! shared. All channels together hold no more than all blocks, so nothing but waiting for a result ever blocks, and
+//! results only stop coming when a thread died, which shows as a closed channel or as an error in place of the result.
+//! The caller's thread does the writing, so that an error of the output is known at once and the output need not be
+//! handed to another thread.
 
 use std::collections::VecDeque;
-use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -22,84 +22,83 @@ use imgcore::Hasher;
 
 use super::block::Block;
 use super::codec::{BLOCK_SIZE, CodecFactory};
-use crate::{Error, ErrorKind};
+use super::threads::{Client, Done, Job, MOST_THREADS, Queue, Threads, died};
+use crate::Error;
 
-/// How many blocks there are beside the one that each encoder has: one at the caller, one at the hash lane, and two
-/// that wait, so that an encoder that is done finds the next one at once.
-const WAITING_BLOCKS: usize = 4;
+/// How many blocks there are beside the one that each thread has: one at the caller, one at the hash lane, and some that
+/// wait, so that a thread that is done finds the next one at once, and one that needs long for its block does not hold up
+/// the others.
+const WAITING_BLOCKS: usize = 6;
 
-/// More encoders than this are never started: the channels have room for a block of each from the start.
-const MOST_ENCODERS: usize = 1024;
+/// How many blocks there are where the hash lane is all that there is.
+const UNENCODED_BLOCKS: usize = 4;
 
-/// What moves between the threads.
-type Numbered<T> = (u64, T);
-
-/// The threads of one blob.
+/// The way of the blocks of one blob.
 pub(super) struct Pipeline {
-    factory: Arc<CodecFactory>,
-    most_encoders: usize,
+    /// Who encodes, and what is to be done; `None` where bytes stay as they are.
+    encoders: Option<(Threads, Arc<Client>)>,
     most_blocks: usize,
     /// How many blocks exist, wherever they are.
     blocks: usize,
     /// Blocks that nobody uses.
     free: Vec<Block>,
     /// `None` when no more blocks come.
-    to_hash: Option<Sender<Numbered<Block>>>,
-    work: Receiver<Numbered<Block>>,
-    done: Receiver<Numbered<Result<Block, Error>>>,
-    /// For the encoders yet to be started.
-    done_sender: Option<Sender<Numbered<Result<Block, Error>>>>,
+    to_hash: Option<Sender<(u64, Block)>>,
+    done: Receiver<Done>,
     hash_lane: Option<JoinHandle<Hasher>>,
-    encoders: Vec<JoinHandle<()>>,
     submitted: u64,
     /// How many encodings were handed out, in order.
     handed_out: u64,
     /// Encodings that came, by their distance from the next one to hand out.
     came: VecDeque<Option<Block>>,
-    /// Tells the encoders that nobody waits for them any more.
-    stopped: Arc<AtomicBool>,
 }
 
 impl Pipeline {
-    /// Starts the hash lane, which goes on with `hasher`; encoders start when there is something for them to do.
+    /// Starts the hash lane, which goes on with `hasher`; up to `most_encoded` blocks are encoded at the same time.
     pub(super) fn start(
-        factory: Arc<CodecFactory>,
-        threads: usize,
+        encoder: Option<(Threads, Arc<CodecFactory>)>,
+        most_encoded: usize,
         hasher: Hasher,
     ) -> Result<Self, Error> {
-        let threads = threads.min(MOST_ENCODERS);
-        let most_blocks = threads + WAITING_BLOCKS;
-        let (to_hash, hash_input) = bounded(most_blocks);
-        let (hash_output, work) = bounded(most_blocks);
+        let most_blocks = match encoder {
+            Some(_) => most_encoded.min(MOST_THREADS) + WAITING_BLOCKS,
+            None => UNENCODED_BLOCKS,
+        };
+        let (to_hash, blocks) = bounded(most_blocks);
         let (done_sender, done) = bounded(most_blocks);
+        let encoders = encoder.map(|(threads, factory)| {
+            let stopped = AtomicBool::new(false);
+            (threads, Arc::new(Client { factory, stopped }))
+        });
+        let lane = HashLane {
+            encoders: match &encoders {
+                Some((threads, client)) => Some((threads.queue()?, Arc::clone(client))),
+                None => None,
+            },
+            done: done_sender,
+        };
         let hash_lane = thread::Builder::new()
             .name("imglayer-hash".to_owned())
-            .spawn(move || hash_in_order(hasher, &hash_input, &hash_output))
+            .spawn(move || lane.run(hasher, &blocks))
             .map_err(|source| Error::io("start a thread to hash a layer", source))?;
         Ok(Self {
-            factory,
-            most_encoders: threads,
+            encoders,
             most_blocks,
             blocks: 0,
             free: Vec::new(),
             to_hash: Some(to_hash),
-            work,
             done,
-            done_sender: Some(done_sender),
             hash_lane: Some(hash_lane),
-            encoders: Vec::new(),
             submitted: 0,
             handed_out: 0,
             came: VecDeque::new(),
-            stopped: Arc::new(AtomicBool::new(false)),
         })
     }
 
     /// Hands a block to the threads. Never waits.
     pub(super) fn submit(&mut self, block: Block) -> Result<(), Error> {
-        let under_way = self.submitted - self.handed_out;
-        if self.encoders.len() < self.most_encoders && self.encoders.len() as u64 <= under_way {
-            self.start_encoder()?;
+        if let Some((threads, _)) = &self.encoders {
+            threads.expect_block()?;
         }
         let sender = self.to_hash.as_ref().ok_or_else(died)?;
         sender.send((self.submitted, block)).map_err(|_| died())?;
@@ -149,39 +148,14 @@ impl Pipeline {
         Ok(None)
     }
 
-    /// Says that no more blocks come: the encoders end when they are through.
-    pub(super) fn close(&mut self) {
-        self.to_hash = None;
-        self.done_sender = None;
-    }
-
-    /// Ends the threads, and returns the hash of all blocks.
+    /// Ends the hash lane, and returns the hash of all blocks.
     pub(super) fn finish(mut self) -> Result<Hasher, Error> {
-        self.close();
+        self.to_hash = None;
         let hash_lane = self.hash_lane.take().ok_or_else(died)?;
         hash_lane.join().map_err(|_| died())
     }
 
-    fn start_encoder(&mut self) -> Result<(), Error> {
-        let factory = Arc::clone(&self.factory);
-        let stopped = Arc::clone(&self.stopped);
-        let (work, done) = (
-            self.work.clone(),
-            self.done_sender.clone().ok_or_else(died)?,
-        );
-        let started = thread::Builder::new()
-            .name("imglayer-encode".to_owned())
-            .spawn(move || encode_all(&factory, &stopped, &work, &done));
-        match started {
-            Ok(encoder) => self.encoders.push(encoder),
-            // A machine that is short of threads may do with those that it gave.
-            Err(_) if !self.encoders.is_empty() => self.most_encoders = self.encoders.len(),
-            Err(source) => return Err(Error::io("start a thread to encode a layer", source)),
-        }
-        Ok(())
-    }
-
-    fn arrive(&mut self, (number, result): Numbered<Result<Block, Error>>) -> Result<(), Error> {
+    fn arrive(&mut self, (number, result): Done) -> Result<(), Error> {
         let place = usize::try_from(number - self.handed_out).map_err(|_| died())?;
         let block = result?;
         if self.came.len() <= place {
@@ -201,69 +175,59 @@ impl Pipeline {
 
 impl Drop for Pipeline {
     fn drop(&mut self) {
-        self.stopped.store(true, Ordering::Relaxed);
-        self.close();
-        // A thread that panicked has shown it already, as an error in place of a result.
-        for encoder in self.encoders.drain(..) {
-            let _ = encoder.join();
+        if let Some((_, client)) = &self.encoders {
+            client.stopped.store(true, Ordering::Relaxed);
         }
+        self.to_hash = None;
         if let Some(hash_lane) = self.hash_lane.take() {
+            // If it panicked, that was shown already, as an end of results.
             let _ = hash_lane.join();
         }
     }
 }
 
-fn hash_in_order(
-    mut hasher: Hasher,
-    blocks: &Receiver<Numbered<Block>>,
-    work: &Sender<Numbered<Block>>,
-) -> Hasher {
-    for (number, block) in blocks {
-        hasher.update(block.bytes());
-        if work.send((number, block)).is_err() {
-            break;
-        }
-    }
-    hasher
+/// Hashes blocks in order and sends them on.
+struct HashLane {
+    /// Where they go to be encoded; `None` when they are done with this.
+    encoders: Option<(Queue, Arc<Client>)>,
+    done: Sender<Done>,
 }
 
-fn encode_all(
-    factory: &CodecFactory,
-    stopped: &AtomicBool,
-    work: &Receiver<Numbered<Block>>,
-    done: &Sender<Numbered<Result<Block, Error>>>,
-) {
-    let mut codec = None;
-    for (number, mut block) in work {
-        if stopped.load(Ordering::Relaxed) {
-            return;
+impl HashLane {
+    fn run(self, mut hasher: Hasher, blocks: &Receiver<(u64, Block)>) -> Hasher {
+        for (number, block) in blocks {
+            hasher.update(block.bytes());
+            if self.send_on(number, block).is_err() {
+                break;
+            }
         }
-        // A panic must come to the caller, who would wait for the block otherwise. The codec is not used after it.
-        let result = panic::catch_unwind(AssertUnwindSafe(|| {
-            let codec = match &mut codec {
-                Some(codec) => codec,
-                None => codec.insert(factory()?),
-            };
-            block.encode(codec.as_mut())?;
-            Ok(block)
-        }));
-        let result = result.unwrap_or_else(|_| Err(died()));
-        let failed = result.is_err();
-        if done.send((number, result)).is_err() || failed {
-            return;
+        hasher
+    }
+
+    fn send_on(&self, number: u64, block: Block) -> Result<(), Error> {
+        match &self.encoders {
+            Some((queue, client)) => queue.push(Job {
+                client: Arc::clone(client),
+                number,
+                block,
+                done: self.done.clone(),
+            }),
+            None => self.done.send((number, Ok(block))).map_err(|_| died()),
         }
     }
-}
-
-fn died() -> Error {
-    Error::new(ErrorKind::Bug, "a thread that encodes a layer died")
 }
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroUsize;
+
+    use imgtar::Codec;
+
     use super::super::block::{Encoding, Part};
     use super::super::codec::BlockCodec;
+    use super::super::level::Level;
     use super::*;
+    use crate::ErrorKind;
 
     /// Encodes a block as its length, and does what its first byte says.
     struct Moody;
@@ -292,8 +256,18 @@ mod tests {
     }
 
     fn pipeline(threads: usize) -> Pipeline {
-        let factory: CodecFactory = Box::new(|| Ok(Box::new(Moody)));
-        Pipeline::start(Arc::new(factory), threads, Hasher::default()).unwrap()
+        pipeline_on(&own(threads), threads)
+    }
+
+    fn own(threads: usize) -> Threads {
+        Threads::new(NonZeroUsize::new(threads).unwrap())
+    }
+
+    fn pipeline_on(threads: &Threads, most: usize) -> Pipeline {
+        let kind = (Codec::None, Level::Fast);
+        let factory = CodecFactory::new(kind, Box::new(|| Ok(Box::new(Moody))));
+        let encoder = (threads.clone(), Arc::new(factory));
+        Pipeline::start(Some(encoder), most, Hasher::default()).unwrap()
     }
 
     fn submit(pipeline: &mut Pipeline, bytes: &[u8]) {
@@ -347,8 +321,10 @@ mod tests {
 
     #[test]
     fn a_codec_that_cannot_be_made_is_an_error() {
-        let factory: CodecFactory = Box::new(|| Err(Error::new(ErrorKind::Unsupported, "no")));
-        let mut pipeline = Pipeline::start(Arc::new(factory), 2, Hasher::default()).unwrap();
+        let refuse = || Err(Error::new(ErrorKind::Unsupported, "no"));
+        let factory = CodecFactory::new((Codec::None, Level::Fast), Box::new(refuse));
+        let encoder = (own(2), Arc::new(factory));
+        let mut pipeline = Pipeline::start(Some(encoder), 2, Hasher::default()).unwrap();
         submit(&mut pipeline, b"any");
         assert_eq!(
             pipeline.next().err().unwrap().kind(),
@@ -368,21 +344,51 @@ mod tests {
         let mut pipeline = pipeline(usize::MAX);
         submit(&mut pipeline, b"quick");
         assert_eq!(next_output(&mut pipeline), Some(vec![5]));
-        assert_eq!(pipeline.most_blocks, MOST_ENCODERS + WAITING_BLOCKS);
+        assert_eq!(pipeline.most_blocks, MOST_THREADS + WAITING_BLOCKS);
     }
 
     #[test]
     fn encoders_start_as_they_are_needed_and_stop_when_dropped() {
-        let mut pipeline = pipeline(64);
+        let threads = own(64);
+        let mut pipeline = pipeline_on(&threads, 64);
         submit(&mut pipeline, b"slow");
         submit(&mut pipeline, b"slow");
-        assert_eq!(pipeline.encoders.len(), 2);
-        let stopped = Arc::clone(&pipeline.stopped);
+        assert_eq!(threads.running(), 2);
+        let (_, client) = pipeline.encoders.as_ref().unwrap();
+        let client = Arc::clone(client);
         drop(pipeline);
-        assert_eq!(
-            Arc::strong_count(&stopped),
-            1,
-            "no thread holds it any more"
-        );
+        drop(threads);
+        assert_eq!(Arc::strong_count(&client), 1, "no thread holds it any more");
+    }
+
+    #[test]
+    fn shared_threads_outlive_writers_and_panics() {
+        let threads = own(2);
+        for _ in 0..3 {
+            let mut failing = pipeline_on(&threads, 2);
+            let mut dropped = pipeline_on(&threads, 2);
+            let mut other = pipeline_on(&threads, 2);
+            submit(&mut dropped, b"slow");
+            submit(&mut other, b"slow");
+            submit(&mut failing, b"panic");
+            submit(&mut other, b"quick");
+            drop(dropped);
+            assert_eq!(failing.next().err().unwrap().kind(), ErrorKind::Bug);
+            assert_eq!(next_output(&mut other), Some(vec![4]));
+            assert_eq!(next_output(&mut other), Some(vec![5]));
+        }
+        assert_eq!(threads.running(), 2);
+    }
+
+    #[test]
+    fn blocks_without_a_codec_come_back_hashed() {
+        let mut pipeline = Pipeline::start(None, 2, Hasher::default()).unwrap();
+        submit(&mut pipeline, b"one");
+        submit(&mut pipeline, b"two");
+        for expected in [b"one", b"two"] {
+            assert_eq!(pipeline.next().unwrap().unwrap().bytes(), expected);
+        }
+        let hash = pipeline.finish().unwrap().finish();
+        assert_eq!(hash, imgcore::Digest::sha256_of(b"onetwo"));
     }
 }

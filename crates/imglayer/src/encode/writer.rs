@@ -6,7 +6,7 @@ use std::mem;
 use imgcore::{DiffId, Digest};
 
 use super::block::Block;
-use super::codec::{self, BLOCK_SIZE};
+use super::codec::BLOCK_SIZE;
 use super::engine::Engine;
 use super::members::{self, Members};
 use super::options::EncodeOptions;
@@ -133,7 +133,7 @@ impl<W: Write + Send> BlobWriter<W> {
             uncompressed_size: 0,
             layout,
             members: Members::default(),
-            engine: Engine::new(codec::factory(options), options.threads.get()),
+            engine: Engine::new(options),
             output: Output::new(out, layout),
             failed: false,
         }
