@@ -8,8 +8,8 @@ use tempfile::TempDir;
 
 use crate::containerd::Containerd;
 use crate::demo::{EXPECTED_LINE, demo};
-use crate::estargz::noise;
 use crate::estargz_image::{Image, image};
+use crate::estargz_layer::corpus::noise;
 use crate::registry::{Registry, log, wait_for};
 use crate::tool::{Running, copy_tree, succeed, text, tool};
 

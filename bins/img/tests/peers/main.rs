@@ -10,8 +10,8 @@
 
 mod containerd;
 mod demo;
-mod estargz;
 mod estargz_image;
+mod estargz_layer;
 mod large;
 mod layers;
 mod lazy_pull;

@@ -1,22 +1,23 @@
 //! The library of the lazy snapshotters verifies our eStargz layers, and sees when one was changed.
 
-use std::collections::BTreeMap;
+mod changed;
+pub(crate) mod corpus;
+
 use std::fmt::Write as _;
-use std::io::{Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use imgtar::EntryKind;
 use imgtest::oracle::estargz::{Verified, verify};
+use imgtest::tar::{dir, file, hardlink, special, symlink, tar_of, whiteout};
 use imgtest::tree;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use self::corpus::{mixed_files, noise, write_mixed_tree};
 use crate::tool::{img, succeed, tool};
-
-/// The size of an eStargz layer's last gzip member, which is empty and tells where the TOC starts.
-const FOOTER: usize = 51;
 
 /// An eStargz layer, and what its metadata says.
 struct Layer {
@@ -78,78 +79,6 @@ fn verify_all(layers: &[Layer]) -> Option<Vec<Verified>> {
         verified
     };
     Some(layers.iter().zip(answers).map(check).collect())
-}
-
-/// Bytes that no codec makes smaller, the same ones on every run.
-pub(crate) fn noise(seed: u64, size: usize) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-    let mut bytes = Vec::with_capacity(size + 8);
-    while bytes.len() < size {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        bytes.extend(state.to_le_bytes());
-    }
-    bytes.truncate(size);
-    bytes
-}
-
-/// Text that every codec makes smaller.
-fn prose(seed: usize, size: usize) -> Vec<u8> {
-    let words = ["layer", "chunk", "of", "a", "member", "the", "footer", "is"];
-    let mut bytes = Vec::with_capacity(size + 16);
-    for pick in noise(seed as u64 + 1, size / 2 + 1) {
-        bytes.extend(words[usize::from(pick % 8)].as_bytes());
-        bytes.push(if pick < 20 { b'\n' } else { b' ' });
-        if bytes.len() >= size {
-            break;
-        }
-    }
-    bytes.truncate(size);
-    bytes
-}
-
-/// Files around every size at which a tar, a member or a chunk ends, and several hundred small ones.
-fn mixed_files() -> BTreeMap<String, Vec<u8>> {
-    const CHUNK: usize = 4 << 20;
-    let mut files = BTreeMap::new();
-    let around = [
-        0,
-        1,
-        511,
-        512,
-        513,
-        65_535,
-        65_536,
-        200_000,
-        CHUNK - 1,
-        CHUNK,
-    ];
-    for (number, size) in around.into_iter().chain([CHUNK + 1]).enumerate() {
-        files.insert(format!("edge/prose-{size}"), prose(number, size));
-        if size < CHUNK {
-            files.insert(format!("edge/noise-{size}"), noise(number as u64, size));
-        }
-    }
-    files.insert("large/noise".into(), noise(7, 2 * CHUNK + 12_345));
-    files.insert("large/prose".into(), prose(7, 2 * CHUNK));
-    files.insert("large/same".into(), prose(7, 2 * CHUNK));
-    for number in 0..300 {
-        let path = format!("share/{}/file-{number}.txt", number % 17);
-        files.insert(path, prose(number % 250, number * number % 9_001));
-    }
-    files.insert(format!("long/{}/é", "d".repeat(180)), b"deep".to_vec());
-    files
-}
-
-fn write_mixed_tree(root: &Path) {
-    for (path, content) in mixed_files() {
-        let path = root.join(path);
-        fs_err::create_dir_all(path.parent().unwrap()).unwrap();
-        fs_err::write(path, content).unwrap();
-    }
-    fs_err::create_dir_all(root.join("empty/directory")).unwrap();
-    fs_err::os::unix::fs::symlink("../share/1/file-1.txt", root.join("edge/link")).unwrap();
 }
 
 const MIXED: [&str; 4] = [
@@ -285,6 +214,53 @@ fn tars_of_others_are_verified_when_they_are_compressed() {
 }
 
 #[test]
+fn entries_of_every_kind_are_verified_and_those_of_an_older_toc_left_out() {
+    let work = TempDir::new().unwrap();
+    let items = [
+        dir("./").mode(0o711),
+        dir("./dev").mtime(-5, 0),
+        special(EntryKind::CharDevice, "./dev/null", (1, 3)).mode(0o666),
+        special(EntryKind::BlockDevice, "./dev/loop", (7, 300)),
+        special(EntryKind::Fifo, "./dev/pipe", (0, 0)),
+        file("./bin/su", "setuid".repeat(1000))
+            .mode(0o4755)
+            .names("root", "root")
+            .mtime(1_000_000_000, 600_000_000),
+        file("./bin/other", "x").names("other", "root"),
+        file("./bin/nobody", "y").owner(3_000_000, 4_000_000),
+        file("./big", noise(3, 9 << 20)),
+        hardlink("./ln/again", "./big"),
+        symlink("./ln/s", "../a\"<&>\\ é\u{2028}"),
+        file("./quote\"<>&\\ \u{2028}\u{7f}\ttab\nline", "q"),
+        whiteout("gone"),
+        file("dir/.wh..wh..opq", ""),
+        file("./x", "xx")
+            .xattr("security.capability", b"\x01\x00\xff\x02")
+            .xattr("user.a", "ü"),
+        file("./stargz.index.json", "{}"),
+        file("./.prefetch.landmark", [0x0f]),
+        file("./.no.prefetch.landmark", [0x0f]),
+        file("./sub/stargz.index.json", "{}"),
+    ];
+    let archive = work.path().join("in.tar");
+    fs_err::write(&archive, tar_of(items)).unwrap();
+    let list = work.path().join("list");
+    fs_err::write(&list, "ln/again\nbin/su\ndev/null\n").unwrap();
+    let input = format!("--import-tar={}", archive.display());
+    let list = format!("--estargz-prioritized-files={}", list.display());
+    let layers = [
+        Layer::make(work.path(), "plain", &[&input]),
+        Layer::make(work.path(), "first", &[&input, &list]),
+        Layer::make(work.path(), "nothing", &[]),
+    ];
+    let Some(verified) = verify_all(&layers) else {
+        return;
+    };
+    let files = |verified: &Verified| verified.files;
+    assert_eq!(verified.iter().map(files).collect::<Vec<_>>(), [8, 8, 1]);
+}
+
+#[test]
 fn random_trees_are_verified() {
     check_random_trees(24);
 }
@@ -342,94 +318,4 @@ fn an_application_of_200_mib_is_verified() {
         println!("{verified:?}");
         assert!(verified[0].bytes > WANTED / 3, "{verified:?}");
     }
-}
-
-/// A changed copy of a blob, and what the library must say of it.
-struct Forgery {
-    blob: PathBuf,
-    toc_digest: String,
-    complaint: &'static str,
-}
-
-#[test]
-fn changed_bytes_and_another_toc_digest_are_rejected() {
-    let work = TempDir::new().unwrap();
-    let layer = mixed_layer(work.path(), "layer", &[]);
-    let other = Layer::make(work.path(), "other", &["--symlink=a=b"]);
-    let blob = fs_err::read(&layer.blob).unwrap();
-    let toc = toc_offset(&blob);
-    let mut forgeries = Vec::new();
-    let mut add = |bytes: &[u8], toc_digest: &str, complaint| {
-        let path = work.path().join(format!("forgery-{}", forgeries.len()));
-        fs_err::write(&path, bytes).unwrap();
-        forgeries.push(Forgery {
-            blob: path,
-            toc_digest: toc_digest.to_owned(),
-            complaint,
-        });
-    };
-    add(&blob, other.toc_digest(), "the TOC has the digest");
-    add(
-        &with_another_toc(&blob),
-        layer.toc_digest(),
-        "the TOC has the digest",
-    );
-    for part in 1..8 {
-        add(
-            &flip(&blob, toc + (blob.len() - FOOTER - toc) * part / 8),
-            layer.toc_digest(),
-            "",
-        );
-        add(&flip(&blob, toc * part / 8), layer.toc_digest(), "");
-    }
-    let noise = find(&blob, &noise(7, 4 << 20)[1_000_000..1_000_064]);
-    add(&flip(&blob, noise), layer.toc_digest(), "");
-    let blobs: Vec<_> = forgeries
-        .iter()
-        .map(|forgery| (forgery.blob.as_path(), forgery.toc_digest.as_str()))
-        .collect();
-    let Some(answers) = verify(&blobs) else {
-        return;
-    };
-    for (forgery, answer) in forgeries.iter().zip(answers) {
-        let complaint = answer.expect_err(&forgery.blob.to_string_lossy());
-        assert!(complaint.contains(forgery.complaint), "{complaint}");
-    }
-}
-
-/// Reads where the TOC starts: sixteen hexadecimal digits in front of a word in the footer.
-fn toc_offset(blob: &[u8]) -> usize {
-    let footer = &blob[blob.len() - FOOTER..];
-    let word = find(footer, b"STARGZ");
-    let digits = std::str::from_utf8(&footer[word - 16..word]).unwrap();
-    usize::from_str_radix(digits, 16).unwrap()
-}
-
-fn find(haystack: &[u8], needle: &[u8]) -> usize {
-    let mut windows = haystack.windows(needle.len());
-    windows.position(|window| window == needle).unwrap()
-}
-
-fn flip(blob: &[u8], at: usize) -> Vec<u8> {
-    let mut bytes = blob.to_vec();
-    bytes[at] ^= 0x10;
-    bytes
-}
-
-/// Puts a TOC with another digest of a chunk into a blob, as a forger would who knows the format.
-fn with_another_toc(blob: &[u8]) -> Vec<u8> {
-    let (content, rest) = blob.split_at(toc_offset(blob));
-    let (member, footer) = rest.split_at(rest.len() - FOOTER);
-    let mut tar = Vec::new();
-    flate2::read::GzDecoder::new(member)
-        .read_to_end(&mut tar)
-        .unwrap();
-    let key = find(&tar, b"chunkDigest");
-    let digit = key + find(&tar[key..], b"sha256:") + 7;
-    tar[digit] = if tar[digit] == b'0' { b'1' } else { b'0' };
-    let mut encoder = flate2::write::GzEncoder::new(content.to_vec(), flate2::Compression::fast());
-    encoder.write_all(&tar).unwrap();
-    let mut forged = encoder.finish().unwrap();
-    forged.extend(footer);
-    forged
 }
