@@ -212,14 +212,16 @@ impl LayerPath {
 
     /// Returns the path of a name inside of this directory; the name is one component.
     pub(crate) fn child(&self, name: &[u8]) -> Result<Self, Error> {
-        let component = Self::parse(name)?;
-        if name.contains(&b'/') {
-            return Err(Error::invalid(format!(
-                "name {} holds a \"/\"",
-                Quoted(name)
-            )));
+        let is_plain = !name.is_empty() && !matches!(name, b"." | b"..");
+        if is_plain && !name.iter().any(|byte| matches!(byte, 0 | b'/')) {
+            let parts = [&*self.0, if self.is_root() { b"" } else { b"/" }, name];
+            return Ok(Self(parts.concat().into()));
         }
-        Ok(self.join(&component))
+        Self::parse(name)?;
+        Err(Error::invalid(format!(
+            "name {} holds a \"/\"",
+            Quoted(name)
+        )))
     }
 
     fn parent_len(&self) -> Option<usize> {

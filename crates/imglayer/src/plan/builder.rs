@@ -1,17 +1,20 @@
 //! Collecting what goes into a layer.
 
 use std::collections::BTreeMap;
-use std::fs::Metadata as FileMetadata;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::intern::MetadataTable;
+use super::parallel;
 use super::tree::TreeShapes;
 use super::{Body, FileBody, Group, PlanOptions, Record, TreeOptions};
 use crate::metadata::{Metadata, MetadataPatch};
 use crate::path::{LayerPath, OPAQUE_MARKER, Quoted, WHITEOUT_PREFIX};
-use crate::source::{self, Content, Source, Sources};
-use crate::{Error, ErrorKind, sys};
+use crate::source::{self, Content, Found, FoundKind, Source, Sources};
+use crate::{Error, ErrorKind};
+
+/// So many files to look at are worth a thread.
+const FILES_OF_A_THREAD: usize = 128;
 
 /// Collects the inputs of a layer in any order and makes a [`Plan`](super::Plan) of them.
 ///
@@ -71,7 +74,7 @@ impl PlanBuilder {
     pub fn file(&mut self, path: LayerPath, host: impl AsRef<Path>) -> Result<&mut Self, Error> {
         let host = host.as_ref();
         let found = source::stat(host, &path)?;
-        if !found.is_file() {
+        if found.kind != FoundKind::File {
             return Err(wrong_type(&path, host, "regular file"));
         }
         self.add_file(path, host, &found, &MetadataPatch::default())
@@ -90,12 +93,57 @@ impl PlanBuilder {
     ) -> Result<&mut Self, Error> {
         let host = host.as_ref();
         let found = source::stat(host, &path)?;
-        if found.is_dir() {
-            self.tree(path, host, options)
-        } else if found.is_file() {
-            self.add_file(path, host, &found, &options.metadata)
-        } else {
-            Err(wrong_type(&path, host, "regular file or directory"))
+        self.add_file_or_tree(path, host, &found, options)
+    }
+
+    /// Adds many things on disk, each as [`file_or_tree`](Self::file_or_tree) does and in this order.
+    ///
+    /// They are looked at by several threads where they are many.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use imglayer::{LayerPath, PlanBuilder, PlanOptions, TreeOptions};
+    ///
+    /// let mut builder = PlanBuilder::new(PlanOptions::default());
+    /// let inputs = vec![
+    ///     (LayerPath::parse("srv/index.html")?, "build/index.html".into()),
+    ///     (LayerPath::parse("srv/images")?, "assets/images".into()),
+    /// ];
+    /// builder.files_or_trees(inputs, &TreeOptions::default())?;
+    /// # Ok::<(), imglayer::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`file_or_tree`](Self::file_or_tree), for the first that cannot be added.
+    pub fn files_or_trees(
+        &mut self,
+        inputs: Vec<(LayerPath, PathBuf)>,
+        options: &TreeOptions,
+    ) -> Result<&mut Self, Error> {
+        let found = parallel::map(&inputs, FILES_OF_A_THREAD, |(_, host)| source::look(host));
+        self.records.reserve(inputs.len());
+        for ((path, host), found) in inputs.into_iter().zip(found) {
+            let found = found.map_err(|error| Error::io(format!("input for {path}"), error))?;
+            self.add_file_or_tree(path, &host, &found, options)?;
+        }
+        Ok(self)
+    }
+
+    fn add_file_or_tree(
+        &mut self,
+        path: LayerPath,
+        host: &Path,
+        found: &Found,
+        options: &TreeOptions,
+    ) -> Result<&mut Self, Error> {
+        match found.kind {
+            FoundKind::Directory => self.tree(path, host, options),
+            FoundKind::File => self.add_file(path, host, found, &options.metadata),
+            FoundKind::Special | FoundKind::Symlink => {
+                Err(wrong_type(&path, host, "regular file or directory"))
+            }
         }
     }
 
@@ -280,14 +328,14 @@ impl PlanBuilder {
         &mut self,
         path: LayerPath,
         host: &Path,
-        found: &FileMetadata,
+        found: &Found,
         changes: &MetadataPatch,
     ) -> Result<&mut Self, Error> {
         let file = self.sources.directories.file(host, &path, found);
-        let metadata = self.file_metadata(self.options.modes.of_file(sys::mode(found)), changes);
+        let metadata = self.file_metadata(self.options.modes.of_file(found.mode), changes);
         let body = FileBody {
             source: Source::Disk(file),
-            size: found.len(),
+            size: found.size,
             group: None,
         };
         self.push(path, Body::File(body), metadata)

@@ -5,6 +5,7 @@ mod finish;
 mod import;
 mod intern;
 mod options;
+mod parallel;
 mod tree;
 mod warning;
 

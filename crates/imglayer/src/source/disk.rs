@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::Metadata;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -63,21 +64,23 @@ fn nanoseconds(time: SystemTime) -> i64 {
 pub(crate) struct Directories {
     paths: Vec<Arc<Path>>,
     numbers: HashMap<Arc<Path>, u32>,
+    /// The directory of the file that was added last.
+    last: Option<u32>,
 }
 
 impl Directories {
-    /// Remembers the file at `path`, which is `entry` in the layer and has this `metadata`.
-    pub(crate) fn file(&mut self, path: &Path, entry: &LayerPath, metadata: &Metadata) -> DiskFile {
+    /// Remembers the file at `path`, which is `entry` in the layer and was `found` so.
+    pub(crate) fn file(&mut self, path: &Path, entry: &LayerPath, found: &Found) -> DiskFile {
         // A path without a name, like `..`, is no file's; one like `/` has no parent.
         let (parent, name) = match (path.parent(), path.file_name()) {
             (Some(parent), Some(name)) => (parent, name),
             _ => (path, OsStr::new("")),
         };
-        let is_entry_name = sys::name(entry.file_name()).is_some_and(|entry| entry == name);
+        let is_entry_name = sys::bytes(name) == Some(entry.file_name());
         DiskFile {
             directory: self.number(parent),
             name: (!is_entry_name).then(|| name.into()),
-            stamp: Stamp::of(metadata),
+            stamp: found.stamp,
         }
     }
 
@@ -87,6 +90,17 @@ impl Directories {
     }
 
     fn number(&mut self, directory: &Path) -> u32 {
+        // Neighbours come one after the other; to take a path apart for its hash costs more than to compare it.
+        let is_last = |last: &u32| self.paths[*last as usize].as_os_str() == directory.as_os_str();
+        if let Some(last) = self.last.filter(is_last) {
+            return last;
+        }
+        let number = self.number_by_path(directory);
+        self.last = Some(number);
+        number
+    }
+
+    fn number_by_path(&mut self, directory: &Path) -> u32 {
         if let Some(number) = self.numbers.get(directory) {
             return *number;
         }
@@ -99,9 +113,60 @@ impl Directories {
     }
 }
 
+/// What was found on disk, as far as it is of use.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Found {
+    pub(crate) kind: FoundKind,
+    pub(crate) size: u64,
+    /// The permission bits, where there are any.
+    pub(crate) mode: Option<u32>,
+    stamp: Stamp,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FoundKind {
+    Directory,
+    File,
+    Symlink,
+    /// A device, a pipe or a socket.
+    Special,
+}
+
+impl Found {
+    fn of(metadata: &Metadata) -> Self {
+        let kind = if metadata.is_file() {
+            FoundKind::File
+        } else if metadata.is_dir() {
+            FoundKind::Directory
+        } else if metadata.is_symlink() {
+            FoundKind::Symlink
+        } else {
+            FoundKind::Special
+        };
+        Self {
+            kind,
+            size: metadata.len(),
+            mode: sys::mode(metadata),
+            stamp: Stamp::of(metadata),
+        }
+    }
+}
+
+/// A name in a directory and what stands there, a symlink for itself.
+#[derive(Debug)]
+pub(crate) struct Item {
+    pub(crate) name: OsString,
+    pub(crate) found: io::Result<Found>,
+}
+
 /// Looks at the file at `path`, following symlinks; `entry` is what it is for.
-pub(crate) fn stat(path: &Path, entry: &LayerPath) -> Result<Metadata, Error> {
-    fs_err::metadata(path).map_err(|error| Error::io(format!("input for {entry}"), error))
+pub(crate) fn stat(path: &Path, entry: &LayerPath) -> Result<Found, Error> {
+    look(path).map_err(|error| Error::io(format!("input for {entry}"), error))
+}
+
+/// Looks at the file at `path`, following symlinks.
+pub(crate) fn look(path: &Path) -> io::Result<Found> {
+    fs_err::metadata(path).map(|metadata| Found::of(&metadata))
 }
 
 /// Returns the text of the symlink at `path`, in the form that a layer has.
@@ -111,20 +176,25 @@ pub(crate) fn read_link(path: &Path, entry: &LayerPath) -> Result<Vec<u8>, Error
     sys::link_text(target.as_os_str()).ok_or_else(|| not_unicode(path))
 }
 
-/// Returns the names in a directory with what they are, in the order of their bytes.
-pub(crate) fn sorted_names(
-    directory: &Path,
-    entry: &LayerPath,
-) -> Result<Vec<(Vec<u8>, OsString)>, Error> {
-    let failed = |error| Error::io(format!("input for {entry}"), error);
-    let mut names = Vec::new();
-    for item in fs_err::read_dir(directory).map_err(failed)? {
-        let name = item.map_err(failed)?.file_name();
-        let bytes = sys::bytes(&name).ok_or_else(|| not_unicode(&directory.join(&name)))?;
-        names.push((bytes.to_vec(), name));
+/// Returns what is in a directory, in the order of the names' bytes.
+///
+/// Looking at a name from its directory is cheaper than from the root.
+pub(crate) fn sorted_items(directory: &Path) -> io::Result<Vec<Item>> {
+    let mut items = Vec::new();
+    for item in fs_err::read_dir(directory)? {
+        let item = item?;
+        items.push(Item {
+            name: item.file_name(),
+            found: item.metadata().map(|metadata| Found::of(&metadata)),
+        });
     }
-    names.sort_unstable();
-    Ok(names)
+    items.sort_unstable_by(|left, right| left.name.cmp(&right.name));
+    Ok(items)
+}
+
+/// Returns the bytes of a name in a directory.
+pub(crate) fn name_bytes<'n>(directory: &Path, name: &'n OsStr) -> Result<&'n [u8], Error> {
+    sys::bytes(name).ok_or_else(|| not_unicode(&directory.join(name)))
 }
 
 fn not_unicode(path: &Path) -> Error {

@@ -12,7 +12,10 @@ use std::sync::Arc;
 use crate::Error;
 use crate::path::LayerPath;
 
-pub(crate) use disk::{Directories, DiskFile, Stamp, read_link, sorted_names, stat};
+pub(crate) use disk::{
+    Directories, DiskFile, Found, FoundKind, Item, Stamp, look, name_bytes, read_link,
+    sorted_items, stat,
+};
 pub(crate) use reader::ContentReader;
 pub(crate) use spool::{Spool, SpoolWriter};
 

@@ -7,7 +7,7 @@ use imglayer::{
     write_layer,
 };
 
-use crate::support::{Disk, builder};
+use crate::support::{Disk, builder, path};
 
 /// Enough for several threads to have something to do.
 const FILES: usize = 2_000;
@@ -157,5 +157,62 @@ fn small_files_of_an_archive_are_read_by_several_threads() -> Result<(), Error> 
     fs_err::write(&archive, &fs_err::read(&archive).unwrap()[..5_000]).unwrap();
     let error = write_with(&plan, 3).err().unwrap();
     assert_eq!(error.kind(), ErrorKind::Changed);
+    Ok(())
+}
+
+#[test]
+fn many_inputs_at_once_are_the_same_as_one_after_the_other() -> Result<(), Error> {
+    let disk = many();
+    disk.write("tree/deep/inside", "1");
+    let mut names: Vec<String> = (0..FILES).map(name).collect();
+    names.insert(FILES / 2, "tree".to_owned());
+    let options = TreeOptions::default();
+    let mut one_by_one = builder();
+    for name in &names {
+        one_by_one.file_or_tree(path(name), disk.path(name), &options)?;
+    }
+    let inputs = |names: &[String]| -> Vec<_> {
+        (names.iter())
+            .map(|name| (path(name), disk.path(name)))
+            .collect()
+    };
+    let mut at_once = builder();
+    at_once.files_or_trees(inputs(&names), &options)?;
+    let expected = write_with(&one_by_one.finish()?, 1)?.1;
+    assert!(write_with(&at_once.finish()?, 1)?.1 == expected);
+
+    names[1500] = "late".to_owned();
+    names[1100] = "early".to_owned();
+    let error = builder()
+        .files_or_trees(inputs(&names), &options)
+        .err()
+        .unwrap();
+    assert_eq!(error.to_string(), "input for early");
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    Ok(())
+}
+
+#[test]
+fn a_tree_of_many_directories_is_whole() -> Result<(), Error> {
+    let disk = Disk::new();
+    for number in 0..300 {
+        disk.write(&format!("a/{number}/b/c"), number.to_string());
+    }
+    let plan = plan(&disk)?;
+    let names: Vec<String> = plan
+        .entries()
+        .map(|entry| entry.path().to_string())
+        .collect();
+    let mut expected: Vec<LayerPath> = vec![path("a")];
+    for number in 0..300 {
+        for name in ["", "/b", "/b/c"] {
+            expected.push(path(&format!("a/{number}{name}")));
+        }
+    }
+    expected.sort();
+    assert_eq!(
+        names,
+        expected.iter().map(ToString::to_string).collect::<Vec<_>>()
+    );
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! `img layer`: files, trees, links and tars become one layer.
 
 mod destinations;
+mod inputs;
 mod later_flags;
 mod metadata;
 mod param_file;
@@ -12,8 +13,7 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 use imgcore::MediaType;
 use imglayer::{
-    Hardlinks, ImportOptions, LayerPath, ModePolicy, Plan, PlanBuilder, PlanOptions, SymlinkPolicy,
-    TreeHandling, TreeOptions,
+    Hardlinks, ImportOptions, LayerPath, ModePolicy, Plan, PlanBuilder, PlanOptions, TreeHandling,
 };
 
 use super::description;
@@ -27,8 +27,9 @@ use crate::report::{Explain as _, Failure};
 use crate::sys;
 
 use destinations::{Contested, Input};
+use inputs::Inputs;
 use later_flags::LaterFlags;
-use param_file::{Kind, Lines};
+use param_file::Lines;
 
 const INPUTS: &str = "What goes into the layer";
 const METADATA: &str = "What its metadata says";
@@ -171,11 +172,11 @@ impl Arguments {
             self.each_input(context, &mut visit_input)?;
             self.executables().try_for_each(visit_input)
         })?;
-        self.each_input(context, &mut |input| {
-            add(&mut builder, context, &contested.settle(input))
-        })?;
+        let mut inputs = Inputs::new(&mut builder, context);
+        self.each_input(context, &mut |input| inputs.add(contested.settle(input)))?;
+        inputs.flush()?;
         for executable in self.executables() {
-            self.add_executable(&mut builder, context, &contested.settle(executable))?;
+            self.add_executable(&mut builder, context, contested.settle(executable))?;
         }
         self.warn_of_unused_runfiles(context);
         self.add_links_and_empty_files(&mut builder, context)?;
@@ -239,27 +240,25 @@ impl Arguments {
         &self,
         builder: &mut PlanBuilder,
         context: &Context,
-        executable: &Input,
+        executable: Input,
     ) -> Result<(), Failure> {
-        let host = &executable.source;
-        add(builder, context, executable)?;
-        let Some(runfiles) = self.runfiles.iter().find(|flag| *flag.name == **host) else {
-            return Ok(());
-        };
+        let host = executable.source.clone();
         let directory = [&*executable.path, b".runfiles/"].concat();
-        for line in param_file::read_sources(context, "--runfiles", &runfiles.file)? {
-            let path = [&*directory, &*line.path].concat();
-            let path = destinations::clean(&path);
-            add(
-                builder,
-                context,
-                &Input {
+        let mut inputs = Inputs::new(builder, context);
+        inputs.add(executable)?;
+        if let Some(runfiles) = self.runfiles.iter().find(|flag| *flag.name == *host) {
+            // An executable that is not there is told of before what is wrong with its runfiles.
+            inputs.flush()?;
+            for line in param_file::read_sources(context, "--runfiles", &runfiles.file)? {
+                let path = [&*directory, &*line.path].concat();
+                let path = destinations::clean(&path);
+                inputs.add(Input {
                     path,
                     ..Input::of_line(line)
-                },
-            )?;
+                })?;
+            }
         }
-        Ok(())
+        inputs.flush()
     }
 
     /// Says which runfiles belong to no executable: most likely one path is written in two ways.
@@ -319,19 +318,4 @@ impl Arguments {
         }
         Ok(metadata.to_json_bytes())
     }
-}
-
-/// Adds one input with its path and what it is.
-fn add(builder: &mut PlanBuilder, context: &Context, input: &Input) -> Result<(), Failure> {
-    let path =
-        LayerPath::parse(&input.path).explain(|| format!("input {}", input.source.display()))?;
-    let host = context.path(&input.source);
-    // A sandbox may hold a link to each file of a tree instead of the file.
-    let tree = TreeOptions::with_symlinks(SymlinkPolicy::KeepInside);
-    match input.kind {
-        Kind::File => builder.file_or_tree(path, host, &tree)?,
-        Kind::Symlink => builder.symlink_from_disk(path, host)?,
-        Kind::Tree => builder.tree(path, host, &tree)?,
-    };
-    Ok(())
 }

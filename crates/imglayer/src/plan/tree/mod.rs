@@ -3,16 +3,23 @@
 mod equal;
 mod follow;
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::builder::wrong_type;
-use super::{Body, PlanBuilder, SymlinkPolicy, TreeHandling, TreeOptions};
+use super::{Body, PlanBuilder, SymlinkPolicy, TreeHandling, TreeOptions, parallel};
 use crate::path::LayerPath;
-use crate::{Error, source, sys};
+use crate::source::{Found, FoundKind, Item};
+use crate::{Error, source};
 
 pub(super) use equal::TreeShapes;
 use follow::{Followed, Resolved};
+
+/// So many directories are read before what is in them is added.
+const DIRECTORIES_AT_ONCE: usize = 64;
+/// So many directories to read are worth a thread.
+const DIRECTORIES_OF_A_THREAD: usize = 16;
 
 impl PlanBuilder {
     /// Adds a directory on disk with everything in it, empty directories too.
@@ -64,12 +71,12 @@ impl PlanBuilder {
         let host = host.as_ref();
         options.metadata.check(&path)?;
         let found = source::stat(host, &path)?;
-        if !found.is_dir() {
+        if found.kind != FoundKind::Directory {
             return Err(wrong_type(&path, host, "directory"));
         }
         let first = self.records.len();
         if !path.is_root() {
-            let mode = self.options.modes.of_directory(sys::mode(&found));
+            let mode = self.options.modes.of_directory(found.mode);
             let metadata = self.directory_metadata(mode, &options.metadata);
             self.push(path.clone(), Body::Directory, metadata)?;
         }
@@ -84,7 +91,7 @@ impl PlanBuilder {
             path: &path,
             options,
             keep,
-            pending: vec![root],
+            pending: VecDeque::from([root]),
         }
         .run()?;
         if self.options.trees == TreeHandling::DeduplicateBySymlink {
@@ -109,42 +116,52 @@ struct Walk<'a> {
     path: &'a LayerPath,
     options: &'a TreeOptions,
     keep: &'a mut dyn FnMut(&LayerPath) -> bool,
-    pending: Vec<Directory>,
+    pending: VecDeque<Directory>,
 }
 
 impl Walk<'_> {
     /// Reads directories until none is left. The list stands in for recursion, so that a deep tree
-    /// cannot exhaust the stack.
+    /// cannot exhaust the stack; those at its start are read at the same time.
     fn run(mut self) -> Result<(), Error> {
-        while let Some(directory) = self.pending.pop() {
-            let entry = self.path.join(&directory.tree_path);
-            for (name, host_name) in source::sorted_names(&directory.host, &entry)? {
-                let tree_path = directory.tree_path.child(&name)?;
-                if (self.keep)(&tree_path) {
-                    let host = directory.host.join(host_name);
-                    let own_path = directory.own_path.child(&name)?;
-                    let followed = directory.followed.clone();
-                    self.add(
-                        Directory {
-                            host,
-                            tree_path,
-                            own_path,
-                            followed,
-                        },
-                        &directory,
-                    )?;
-                }
+        while !self.pending.is_empty() {
+            let some = self.pending.len().min(DIRECTORIES_AT_ONCE);
+            let directories: Vec<Directory> = self.pending.drain(..some).collect();
+            let items = parallel::map(&directories, DIRECTORIES_OF_A_THREAD, |it| {
+                source::sorted_items(&it.host)
+            });
+            for (directory, items) in directories.iter().zip(items) {
+                let items = items.map_err(|error| {
+                    let entry = self.path.join(&directory.tree_path);
+                    Error::io(format!("input for {entry}"), error)
+                })?;
+                items
+                    .into_iter()
+                    .try_for_each(|item| self.add(item, directory))?;
             }
         }
         Ok(())
     }
 
-    /// Adds what stands at `item`, a name in `directory`.
-    fn add(&mut self, item: Directory, directory: &Directory) -> Result<(), Error> {
-        let entry = self.path.join(&item.tree_path);
-        let found = fs_err::symlink_metadata(&item.host)
-            .map_err(|error| Error::io(format!("input for {entry}"), error))?;
-        if found.is_symlink() {
+    /// Adds what stands at a name in `directory`.
+    fn add(&mut self, item: Item, directory: &Directory) -> Result<(), Error> {
+        let name = source::name_bytes(&directory.host, &item.name)?;
+        let tree_path = directory.tree_path.child(name)?;
+        if !(self.keep)(&tree_path) {
+            return Ok(());
+        }
+        let own_path = match directory.followed {
+            Some(_) => directory.own_path.child(name)?,
+            None => tree_path.clone(),
+        };
+        let entry = self.path.join(&tree_path);
+        let found = (item.found).map_err(|error| Error::io(format!("input for {entry}"), error))?;
+        let item = Directory {
+            host: directory.host.join(&item.name),
+            tree_path,
+            own_path,
+            followed: directory.followed.clone(),
+        };
+        if found.kind == FoundKind::Symlink {
             return self.add_link(item, directory, entry);
         }
         self.add_found(item, entry, &found)
@@ -172,7 +189,7 @@ impl Walk<'_> {
             return Ok(());
         }
         let found = source::stat(&item.host, &entry)?;
-        if !found.is_dir() {
+        if found.kind != FoundKind::Directory {
             return self.add_found(item, entry, &found);
         }
         let followed = Followed::enter(
@@ -189,20 +206,15 @@ impl Walk<'_> {
         self.add_found(item, entry, &found)
     }
 
-    fn add_found(
-        &mut self,
-        item: Directory,
-        entry: LayerPath,
-        found: &std::fs::Metadata,
-    ) -> Result<(), Error> {
+    fn add_found(&mut self, item: Directory, entry: LayerPath, found: &Found) -> Result<(), Error> {
         let patch = &self.options.metadata;
-        if found.is_file() {
+        if found.kind == FoundKind::File {
             self.builder.add_file(entry, &item.host, found, patch)?;
-        } else if found.is_dir() {
-            let mode = self.builder.options.modes.of_directory(sys::mode(found));
+        } else if found.kind == FoundKind::Directory {
+            let mode = self.builder.options.modes.of_directory(found.mode);
             let metadata = self.builder.directory_metadata(mode, patch);
             self.builder.push(entry, Body::Directory, metadata)?;
-            self.pending.push(item);
+            self.pending.push_back(item);
         } else {
             return Err(wrong_type(&entry, &item.host, "file, directory or symlink"));
         }
