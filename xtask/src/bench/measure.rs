@@ -140,11 +140,15 @@ fn finish(mut command: Command, script: &str) -> Result<()> {
         return Ok(());
     }
     let errors = String::from_utf8_lossy(&output.stderr);
-    Err(format!(
-        "`{script}` ended with {}: {}",
-        output.status,
-        errors.trim()
-    ))
+    eprintln!("`{script}` ended with {}:\n{errors}", output.status);
+    Err(reason(&errors).unwrap_or_else(|| output.status.to_string()))
+}
+
+/// What of the messages of a program that failed has room in a table: the first line that is not GNU time's.
+fn reason(errors: &str) -> Option<String> {
+    let mut lines = errors.lines().map(str::trim);
+    let line = lines.find(|line| !line.is_empty() && !line.starts_with("Command exited"))?;
+    Some(line.replace('|', "/"))
 }
 
 /// Reads seconds of user and system and the largest process in KiB.
@@ -202,6 +206,13 @@ mod tests {
     }
 
     #[test]
+    fn a_failure_is_told_in_one_line() {
+        let errors = "\nimg: a | b\nhint: c\nCommand exited with non-zero status 1\n";
+        assert_eq!(reason(errors).as_deref(), Some("img: a / b"));
+        assert_eq!(reason("Command exited with non-zero status 1\n"), None);
+    }
+
+    #[test]
     fn processes_that_a_script_waits_for_are_counted() {
         if !Path::new("/usr/bin/time").exists() {
             return;
@@ -213,6 +224,6 @@ mod tests {
         assert!(sample.wall >= 0.2);
         assert!((sample.output - 5.0).abs() < 0.1);
         let error = run(&scratch, "", "echo no >&2; exit 3", &[]).unwrap_err();
-        assert!(error.contains("no"), "{error}");
+        assert_eq!(error, "no");
     }
 }

@@ -78,6 +78,16 @@ impl Options {
         row.contenders.iter().filter(wanted).collect()
     }
 
+    /// Whether a row is measured on a corpus: ours alone only where that was asked for.
+    fn measures(&self, row: &'static Row, corpus: Name) -> bool {
+        let asked_for = !self.is_everything();
+        asked_for
+            || self
+                .contenders(row, corpus)
+                .iter()
+                .any(|one| one.tool != Tool::Go)
+    }
+
     fn is_everything(&self) -> bool {
         self.row.is_empty() && self.corpus.is_empty() && self.contender.is_none()
     }
@@ -119,41 +129,28 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     fs::create_dir_all(directory.join("bin")).map_err(text)?;
     tools::require("/usr/bin/time", "time")?;
     let tools = Tools::install(&wanted_tools(options), &directory);
-    let img = match &options.img {
-        Some(img) => root().join(img),
-        None => build()?,
-    };
     let corpora = options
         .corpora()
         .map(|name| Corpus::prepare(name, &directory))
         .collect::<Result<Vec<_>>>()?;
-    let mut bench = Bench {
-        options,
-        tools: &tools,
-        img,
-        cores: thread::available_parallelism().map_or(1, usize::from),
-        scratch: Scratch::new("run")?,
-        kept: Scratch::new("kept")?,
-        layers: BTreeMap::new(),
-    };
-    let mut measured = Vec::new();
-    for row in options.rows() {
-        let start = measured.len();
-        for corpus in &corpora {
-            measured.push(bench.measure(row, corpus)?);
-        }
-        println!("{}", report::table(&measured[start..]));
-    }
-    let report = Report {
-        command: &options.command(),
-        machine: &report::describe_machine(bench.cores),
+    let mut bench = Bench::new(options, &tools)?;
+    let mut report = Report {
+        command: options.command(),
+        machine: report::describe_machine(bench.cores),
         corpora: &corpora,
-        tools: &tools.states.into_iter().collect::<Vec<_>>(),
-        measured: &measured,
+        tools: &tools.states,
+        measured: Vec::new(),
     };
-    if let Some(output) = options.output() {
-        fs::write(&output, report.to_markdown()).map_err(text)?;
-        println!("written: {}", output.display());
+    for row in options.rows() {
+        let start = report.measured.len();
+        for corpus in corpora.iter().filter(|one| options.measures(row, one.name)) {
+            report.measured.push(bench.measure(row, corpus)?);
+        }
+        println!("{}", report::table(&report.measured[start..]));
+        // After each row, because a run is long and may be ended.
+        if let Some(output) = options.output() {
+            fs::write(&output, report.to_markdown()).map_err(text)?;
+        }
     }
     println!("{}", report.summary());
     Ok(())
@@ -190,7 +187,23 @@ struct Bench<'a> {
     layers: BTreeMap<Name, PathBuf>,
 }
 
-impl Bench<'_> {
+impl<'a> Bench<'a> {
+    fn new(options: &'a Options, tools: &'a Tools) -> Result<Self> {
+        let img = match &options.img {
+            Some(img) => root().join(img),
+            None => build()?,
+        };
+        Ok(Self {
+            options,
+            tools,
+            img,
+            cores: thread::available_parallelism().map_or(1, usize::from),
+            scratch: Scratch::new("run")?,
+            kept: Scratch::new("kept")?,
+            layers: BTreeMap::new(),
+        })
+    }
+
     fn measure(&mut self, row: &'static Row, corpus: &Corpus) -> Result<Measured> {
         let variables = self.variables(row, corpus)?;
         // A warm-up, and the answer to whether ours can do it at all.
@@ -245,7 +258,7 @@ impl Bench<'_> {
             ours: (!ours.is_empty()).then(|| Sample::median(&ours)),
             theirs: Sample::median(&theirs),
         };
-        println!("{}, {}: {} pairs", row.name, contender.name, theirs.len());
+        println!("{}, {}: {} times", row.name, contender.name, theirs.len());
         outcome
     }
 

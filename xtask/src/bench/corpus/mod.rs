@@ -20,9 +20,6 @@ use search::Found;
 
 const MIB: u64 = 1 << 20;
 
-/// Raised whenever a recipe changes, so that trees of the old one are made again.
-const VERSION: u32 = 1;
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub(crate) enum Name {
     /// Large binaries, a tenth of it incompressible
@@ -54,6 +51,8 @@ struct Share {
 
 /// What a corpus is made of.
 struct Recipe {
+    /// Raised whenever the rest changes, so that trees of the old one are made again.
+    version: u32,
     shares: &'static [Share],
     /// Files of noise, and how large each is.
     noise: (usize, u64),
@@ -64,6 +63,7 @@ struct Recipe {
 fn recipe(name: Name) -> Recipe {
     match name {
         Name::A => Recipe {
+            version: 1,
             shares: &[Share {
                 sizes: 4 * MIB..=96 * MIB,
                 files: usize::MAX,
@@ -73,6 +73,7 @@ fn recipe(name: Name) -> Recipe {
             copies: 0,
         },
         Name::B => Recipe {
+            version: 1,
             shares: &[Share {
                 sizes: 1..=64 << 10,
                 files: 55_000,
@@ -82,11 +83,12 @@ fn recipe(name: Name) -> Recipe {
             copies: 23_500,
         },
         Name::C => Recipe {
+            version: 2,
             shares: &[
                 Share {
                     sizes: 512 << 10..=16 * MIB,
                     files: usize::MAX,
-                    bytes: 115 * MIB,
+                    bytes: 128 * MIB,
                 },
                 Share {
                     sizes: 1..=256 << 10,
@@ -124,7 +126,8 @@ impl Corpus {
     /// Takes the corpus from the directory of corpora, or makes it there.
     pub(crate) fn prepare(name: Name, directory: &Path) -> Result<Self> {
         let directory = directory.join(format!("corpus-{}", name.letter().to_ascii_lowercase()));
-        if let Some(facts) = Facts::read(&directory) {
+        let recipe = recipe(name);
+        if let Some(facts) = Facts::read(&directory, recipe.version) {
             return Ok(Self {
                 name,
                 directory,
@@ -137,10 +140,10 @@ impl Corpus {
         }
         fs::create_dir_all(&directory).map_err(text)?;
         let mut tree = Tree::new(&directory)?;
-        tree.fill(&recipe(name))?;
+        tree.fill(&recipe)?;
         let facts = tree.finish()?;
         // Last: a corpus without it is not finished.
-        fs::write(directory.join("facts"), facts.to_text()).map_err(text)?;
+        fs::write(directory.join("facts"), facts.to_text(recipe.version)).map_err(text)?;
         Ok(Self {
             name,
             directory,
@@ -184,24 +187,24 @@ impl Corpus {
 }
 
 impl Facts {
-    fn read(directory: &Path) -> Option<Self> {
-        Self::parse(&fs::read_to_string(directory.join("facts")).ok()?)
+    fn read(directory: &Path, version: u32) -> Option<Self> {
+        Self::parse(&fs::read_to_string(directory.join("facts")).ok()?, version)
     }
 
-    fn to_text(&self) -> String {
+    fn to_text(&self, version: u32) -> String {
         let Self {
             files,
             bytes,
             duplicates,
             digest,
         } = self;
-        format!("{VERSION} {files} {bytes} {duplicates} {digest}\n")
+        format!("{version} {files} {bytes} {duplicates} {digest}\n")
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    fn parse(text: &str, version: u32) -> Option<Self> {
         let mut words = text.split_whitespace();
         let mut number = || words.next()?.parse::<u64>().ok();
-        if number()? != u64::from(VERSION) {
+        if number()? != u64::from(version) {
             return None;
         }
         let (files, bytes, duplicates) = (number()?, number()?, number()?);
@@ -340,10 +343,9 @@ mod tests {
             duplicates: 1,
             digest: "ab".to_owned(),
         };
-        assert_eq!(Facts::parse(&facts.to_text()), Some(facts.clone()));
-        let other = facts.to_text().replacen('1', "999", 1);
-        assert_eq!(Facts::parse(&other), None, "of another version");
-        assert_eq!(Facts::parse(""), None);
+        assert_eq!(Facts::parse(&facts.to_text(7), 7), Some(facts.clone()));
+        assert_eq!(Facts::parse(&facts.to_text(7), 8), None);
+        assert_eq!(Facts::parse("", 7), None);
     }
 
     #[test]

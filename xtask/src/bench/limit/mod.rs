@@ -46,8 +46,9 @@ impl Limit {
         self.parts.iter().map(|(_, seconds)| seconds).sum()
     }
 
+    /// Adds a part that is long enough to be seen.
     fn add(&mut self, name: &'static str, seconds: f64) {
-        if seconds > 0.0 {
+        if seconds >= 0.005 {
             self.parts.push((name, seconds));
         }
     }

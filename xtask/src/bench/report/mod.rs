@@ -3,6 +3,7 @@
 mod goals;
 mod machine;
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::contender::Tool;
@@ -43,12 +44,12 @@ pub(super) enum Outcome {
 
 /// Everything that the report tells.
 pub(super) struct Report<'a> {
-    pub(super) command: &'a str,
-    pub(super) machine: &'a str,
+    pub(super) command: String,
+    pub(super) machine: String,
     pub(super) corpora: &'a [Corpus],
     /// Versions of the contenders, or why they are missing.
-    pub(super) tools: &'a [(Tool, Result<String>)],
-    pub(super) measured: &'a [Measured],
+    pub(super) tools: &'a BTreeMap<Tool, Result<String>>,
+    pub(super) measured: Vec<Measured>,
 }
 
 impl Report<'_> {
@@ -70,7 +71,7 @@ impl Report<'_> {
         let mut text = String::new();
         self.write_corpora(&mut text);
         self.write_tools(&mut text);
-        text.push_str(&goals::to_markdown(self.measured));
+        text.push_str(&goals::to_markdown(&self.measured));
         text
     }
 
