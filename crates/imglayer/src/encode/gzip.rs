@@ -6,6 +6,7 @@ use super::block::{Encoding, Part};
 use super::codec::{BlockCodec, make_room};
 use super::deflate::{FINAL_BLOCK, JOINT_SIZE, Joint, PADDING};
 use super::level::Level;
+use super::store::Probe;
 use crate::{Error, ErrorKind};
 
 /// The header of a member: deflate, no flags, no time, no hint of the level, and an unknown system.
@@ -18,6 +19,7 @@ pub(super) struct Gzip {
     compressor: Compressor,
     /// Made for the first piece that needs it.
     joint: Option<Joint>,
+    probe: Probe,
 }
 
 impl Gzip {
@@ -31,6 +33,7 @@ impl Gzip {
         Ok(Self {
             compressor: Compressor::new(level),
             joint: None,
+            probe: Probe::new(),
         })
     }
 
@@ -76,7 +79,9 @@ impl BlockCodec for Gzip {
             output[end..end + HEADER.len()].copy_from_slice(&HEADER);
             end += HEADER.len();
         }
+        let last = matches!(part, Part::Last | Part::Whole);
         end += match part {
+            _ if self.probe.should_store(input) => store(input, last, &mut output[end..]),
             Part::First | Part::Middle => self.deflate_open(input, &mut output[end..])?,
             Part::Last if input.is_empty() => {
                 output[end..end + FINAL_BLOCK.len()].copy_from_slice(&FINAL_BLOCK);
@@ -84,7 +89,7 @@ impl BlockCodec for Gzip {
             }
             Part::Last | Part::Whole => self.deflate(input, &mut output[end..])?,
         };
-        if matches!(part, Part::Last | Part::Whole) {
+        if last {
             // Whoever knows the pieces before a last one writes over it.
             let trailer = trailer(&checksum);
             output[end..end + TRAILER_SIZE].copy_from_slice(&trailer);
@@ -95,6 +100,24 @@ impl BlockCodec for Gzip {
             checksum: (part != Part::Whole).then_some(checksum),
         })
     }
+}
+
+/// Writes blocks that hold their bytes as they are (RFC 1951, 3.2.4) to the start of `output`, which begins and ends at
+/// a whole byte.
+fn store(input: &[u8], last: bool, output: &mut [u8]) -> usize {
+    let mut end = 0;
+    let mut rest = input;
+    while !rest.is_empty() {
+        let length = u16::try_from(rest.len()).unwrap_or(u16::MAX);
+        let (now, later) = rest.split_at(length.into());
+        output[end] = u8::from(last && later.is_empty());
+        output[end + 1..end + 3].copy_from_slice(&length.to_le_bytes());
+        output[end + 3..end + 5].copy_from_slice(&(!length).to_le_bytes());
+        output[end + 5..end + 5 + now.len()].copy_from_slice(now);
+        end += 5 + now.len();
+        rest = later;
+    }
+    end
 }
 
 /// The end of a member with these contents.

@@ -14,6 +14,7 @@ use super::codec::{BLOCK_SIZE, CodecFactory};
 use super::level::Level;
 use super::options::EncodeOptions;
 use super::output::{Layout, Output};
+use super::store::STORE_RULE;
 use super::zstd::WINDOW_LOG;
 use crate::Error;
 
@@ -32,7 +33,7 @@ const CUT_RULE: u32 = 1;
 /// use imglayer::encode::{EncodeOptions, EncoderIdentity};
 ///
 /// let identity = EncoderIdentity::of(&EncodeOptions::default())?;
-/// assert!(identity.to_string().starts_with("gzip libdeflate level=5 members=single block=1048576 cut=1 vector=sha256:"));
+/// assert!(identity.to_string().starts_with("gzip libdeflate level=5 members=single block=1048576 cut=1 store=1 vector=sha256:"));
 /// # Ok::<(), imglayer::Error>(())
 /// ```
 #[derive(Clone)]
@@ -119,7 +120,9 @@ impl EncoderIdentity {
             Err(error) => error.to_string(),
         };
         let choices = &self.choices;
-        format!("{encoder}{members} block={BLOCK_SIZE} cut={CUT_RULE} vector={vector}{choices}")
+        format!(
+            "{encoder}{members} block={BLOCK_SIZE} cut={CUT_RULE} store={STORE_RULE} vector={vector}{choices}"
+        )
     }
 }
 
@@ -263,7 +266,7 @@ mod tests {
         let (before, vector) = zstd.as_str().split_once(" vector=").unwrap();
         assert_eq!(
             before.replace(&zstd::zstd_safe::version_number().to_string(), "V"),
-            "zstd zstd=V level=1 window=20 block=1048576 cut=1"
+            "zstd zstd=V level=1 window=20 block=1048576 cut=1 store=1"
         );
         assert!(vector.parse::<Digest>().is_ok());
     }

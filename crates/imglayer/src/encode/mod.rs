@@ -7,6 +7,8 @@
 //! - gzip: libdeflate over blocks, stitched into a single member ([`GzipMembers`] has the choice).
 //! - zstd: a frame a block, with the size of its content and without a checksum.
 //!
+//! Blocks that cannot be made smaller, such as archives and pictures, are told by samples and stored as they are.
+//!
 //! # Determinism
 //!
 //! The blob depends on the bytes, on where the caller [cuts](BlobWriter::cut), and on what [`EncoderIdentity`] names;
@@ -28,6 +30,7 @@ mod options;
 mod output;
 mod pipeline;
 mod stitcher;
+mod store;
 mod threads;
 mod writer;
 mod zstd;

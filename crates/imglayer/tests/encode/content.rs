@@ -53,6 +53,18 @@ pub(crate) fn bytes(length: usize) -> Vec<u8> {
     bytes
 }
 
+/// Bytes that nothing makes smaller: `length` of them that always are the same.
+pub(crate) fn noise(length: usize) -> Vec<u8> {
+    let mut state = 0x0123_4567_89ab_cdef_u64;
+    let next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 24).to_le_bytes()[0]
+    };
+    std::iter::repeat_with(next).take(length).collect()
+}
+
 /// Encodes bytes with plain blocks.
 pub(crate) fn encode(bytes: &[u8], options: &EncodeOptions) -> (Blob, Vec<u8>) {
     let mut writer = BlobWriter::new(Vec::new(), options).unwrap();

@@ -4,7 +4,7 @@ use imgcore::{DiffId, Digest};
 use imglayer::encode::{Blob, BlobWriter, Codec, EncodeOptions, Level, recompress};
 use proptest::prelude::*;
 
-use crate::content::{BLOCK, bytes, encode, encoders, with_threads};
+use crate::content::{BLOCK, bytes, encode, encoders, noise, with_threads};
 
 const THREADS: [usize; 4] = [1, 2, 3, 64];
 
@@ -28,6 +28,19 @@ fn check_blob((blob, encoded): &(Blob, Vec<u8>), content: &[u8]) {
     assert_eq!(blob.size, encoded.len() as u64);
     assert_eq!(blob.diff_id, DiffId::sha256_of(content));
     assert_eq!(blob.uncompressed_size, content.len() as u64);
+}
+
+#[test]
+fn noise_grows_by_less_than_a_thousandth() {
+    for length in [33_000, BLOCK, 2 * BLOCK + 40_000] {
+        let content = noise(length);
+        for options in encoders() {
+            let one = encode(&content, &with_threads(&options, 1));
+            check_blob(&one, &content);
+            assert_eq!(one, encode(&content, &with_threads(&options, 3)));
+            assert!(one.1.len() <= length + length / 1000 + 64, "{options:?}");
+        }
+    }
 }
 
 #[test]

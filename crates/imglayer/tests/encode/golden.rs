@@ -8,7 +8,7 @@ use std::fmt::Write;
 
 use imglayer::encode::{EncoderIdentity, GzipMembers};
 
-use crate::content::{BLOCK, bytes, encode, encoders};
+use crate::content::{BLOCK, bytes, encode, encoders, noise};
 
 #[test]
 fn digests_are_those_of_the_known_encoders() {
@@ -18,6 +18,23 @@ fn digests_are_those_of_the_known_encoders() {
         let identity = EncoderIdentity::of(&options).unwrap();
         let (blob, _) = encode(&content, &options);
         writeln!(lines, "{identity}\n  {} {}", blob.size, blob.digest).unwrap();
+    }
+    insta::assert_snapshot!(lines);
+}
+
+#[test]
+fn digests_of_stored_blocks_are_those_of_the_known_encoders() {
+    let content = noise(BLOCK + 70_000);
+    let mut lines = String::new();
+    for options in encoders() {
+        let (blob, _) = encode(&content, &options);
+        let (codec, members) = (options.codec, options.gzip_members);
+        writeln!(
+            lines,
+            "{codec} {members:?}\n  {} {}",
+            blob.size, blob.digest
+        )
+        .unwrap();
     }
     insta::assert_snapshot!(lines);
 }

@@ -7,7 +7,7 @@ use imglayer::ErrorKind;
 use imglayer::encode::{Blob, BlobWriter, Codec, EncodeOptions, EncoderIdentity, Level};
 use proptest::prelude::*;
 
-use crate::content::{BLOCK, bytes, with_threads};
+use crate::content::{BLOCK, bytes, noise, with_threads};
 
 const FOOTER: &[u8] = b"a footer";
 const CODECS: [Codec; 3] = [Codec::Gzip, Codec::None, Codec::Zstd];
@@ -204,6 +204,31 @@ fn a_whole_gzip_blob_decompresses_to_its_members() {
         .read_to_end(&mut content)
         .unwrap();
     assert!(content == members.concat());
+}
+
+#[test]
+fn members_of_noise_are_stored_and_whole() {
+    for length in [
+        40_000,
+        BLOCK - 1,
+        BLOCK,
+        2 * BLOCK,
+        2 * BLOCK + 5,
+        3 * BLOCK - 5,
+    ] {
+        let members = [bytes(10), noise(length), noise(length + 1), bytes(10)];
+        for options in encoders() {
+            let seekable = write(&members, &options, PLAIN);
+            check(&members, &seekable, options.codec);
+            let habits = Habits {
+                threads: 3,
+                ..PLAIN
+            };
+            assert!(write(&members, &options, habits) == seekable);
+            let bound = 2 * length + 2 * length / 10_000 + 300;
+            assert!(seekable.bytes.len() <= bound, "{length} {options:?}");
+        }
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use imglayer::encode::{BlobWriter, Codec, EncodeOptions, GzipMembers};
 
-use crate::content::{BLOCK, bytes, encoders};
+use crate::content::{BLOCK, bytes, encoders, noise as stored};
 
 /// Contents of several blocks and kinds, with cuts at their pieces' ends.
 fn contents() -> Vec<Vec<Vec<u8>>> {
@@ -26,6 +26,12 @@ fn contents() -> Vec<Vec<Vec<u8>>> {
         ],
         (1..80).map(bytes).collect(),
         vec![noise.repeat(4)],
+        vec![
+            stored(2 * BLOCK + 70_000),
+            bytes(1000),
+            stored(40_000),
+            stored(BLOCK),
+        ],
     ]
 }
 

@@ -75,19 +75,19 @@ fn a_plan_gives_the_bytes_that_it_always_gave() -> Result<(), Error> {
     insta::assert_snapshot!(golden, @r"
     none
       sha256:8002f08ada039fd4c1ff1fb90a4bfd05255b8eb811cd169ad6e651d47372df40 6042624
-    gzip libdeflate level=1 members=single block=1048576 cut=1 vector=sha256:645b353409866035c943e6ac934e006ea296e8132dc3212b7cbba7d1528c4b34
+    gzip libdeflate level=1 members=single block=1048576 cut=1 store=1 vector=sha256:645b353409866035c943e6ac934e006ea296e8132dc3212b7cbba7d1528c4b34
       sha256:80831ec3932c8a57bb483c0dbe7951e93aadce04cb90cb6718fbb7b4bc023deb 2173097
-    gzip libdeflate level=5 members=single block=1048576 cut=1 vector=sha256:a01f55af69d18bbfa84808a3fd3525faa3a8e0125cc081a1ba3fc96b7df93142
+    gzip libdeflate level=5 members=single block=1048576 cut=1 store=1 vector=sha256:a01f55af69d18bbfa84808a3fd3525faa3a8e0125cc081a1ba3fc96b7df93142
       sha256:4296e1cee82298df976164f3806fd5155c655297e6f06e54dd269abc635a141f 2171893
-    gzip libdeflate level=9 members=single block=1048576 cut=1 vector=sha256:92c64a431c8c10ef3fcb845be314769dffdb13428f28e5bedb8713c33eb9a98e
+    gzip libdeflate level=9 members=single block=1048576 cut=1 store=1 vector=sha256:92c64a431c8c10ef3fcb845be314769dffdb13428f28e5bedb8713c33eb9a98e
       sha256:3b70f0f34cad318e6af0f6f413c1ea60562409e3246ef16aed46a644efc5c613 2171850
-    zstd zstd=10507 level=1 window=20 block=1048576 cut=1 vector=sha256:6792b36aa73cc95cef7d425233c084dbcd5fce79708e7a789be865d29872b895
+    zstd zstd=10507 level=1 window=20 block=1048576 cut=1 store=1 vector=sha256:6792b36aa73cc95cef7d425233c084dbcd5fce79708e7a789be865d29872b895
       sha256:f512b5764f187a93c53ed06fc45b121724d4cb3ff715556612ca29fcf53d7c7b 2164845
-    zstd zstd=10507 level=3 window=20 block=1048576 cut=1 vector=sha256:40fc976078384c7a25c090acfa29a259e9b56d89a7732f83969646d1238bee17
+    zstd zstd=10507 level=3 window=20 block=1048576 cut=1 store=1 vector=sha256:40fc976078384c7a25c090acfa29a259e9b56d89a7732f83969646d1238bee17
       sha256:386d2506eb6ccf7115a4b06cc06f618c5ef6952325a173e6e1415f1d58103e98 2164781
-    zstd zstd=10507 level=9 window=20 block=1048576 cut=1 vector=sha256:46d5a147c9aa69e0b26cc37d4b471056d69b4ba7be22b2c67f1515bb5b02c168
+    zstd zstd=10507 level=9 window=20 block=1048576 cut=1 store=1 vector=sha256:46d5a147c9aa69e0b26cc37d4b471056d69b4ba7be22b2c67f1515bb5b02c168
       sha256:d997e3e59a16082033d27d5af1add746caac22e5958c934de62321d405ea265a 2164718
-    gzip libdeflate level=5 members=multi block=1048576 cut=1 vector=sha256:aaba368d5c41ac18928777fb3be39406bae2f04b179d57527cf417b476ed78ca
+    gzip libdeflate level=5 members=multi block=1048576 cut=1 store=1 vector=sha256:aaba368d5c41ac18928777fb3be39406bae2f04b179d57527cf417b476ed78ca
       sha256:882b33211b98b8648fed937428273f7aa526b51b24f3ac68c7671bd2b311091c 2172023
     ");
     Ok(())
