@@ -63,3 +63,66 @@ impl Places {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use libdeflater::{CompressionLvl, Compressor};
+
+    use super::super::PADDING;
+    use super::super::bits::BitReader;
+    use super::super::header::Kind;
+    use super::*;
+
+    /// A stream, the codes of its first block, and every position at which a symbol of that begins.
+    fn block(content: &[u8]) -> (Vec<u8>, Codes, Vec<u64>) {
+        let mut compressor = Compressor::new(CompressionLvl::new(1).unwrap());
+        let mut bytes = vec![0; compressor.deflate_compress_bound(content.len()) + PADDING];
+        compressor.deflate_compress(content, &mut bytes).unwrap();
+        let mut reader = BitReader::at(&bytes, 0).unwrap();
+        Kind::read(&mut reader).unwrap();
+        let mut codes = Codes::new();
+        codes.read(&mut reader, &bytes).unwrap();
+        let mut begins = vec![reader.position()];
+        while let Some(bits) = codes.look_up(peek(&bytes, begins[begins.len() - 1]).unwrap()) {
+            begins.push(begins[begins.len() - 1] + u64::from(bits));
+        }
+        (bytes, codes, begins)
+    }
+
+    /// Tries every start; returns in how many of a hundred a single reader was left.
+    fn share_met(content: &[u8]) -> u64 {
+        let (bytes, codes, begins) = block(content);
+        let end = begins[begins.len() - 1];
+        let mut met = 0;
+        for start in (begins[0] + 1)..end - 600 {
+            let mut places = Places::all_from(&codes, &bytes, start).unwrap();
+            for target in [start + 100, start + 500] {
+                places.narrow_down(&codes, &bytes, target).unwrap();
+                let next = begins[begins.partition_point(|&begin| begin < places.base)];
+                let right = places.set >> (next - places.base) & 1 == 1;
+                assert!(right, "the right reader is lost: {start} {target}");
+            }
+            met += u64::from(places.only().is_some());
+        }
+        met * 100 / (end - 600 - begins[0])
+    }
+
+    fn noise() -> impl Iterator<Item = u8> {
+        let step = |state: &u32| Some(state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223));
+        std::iter::successors(Some(1), step).map(|state| (state >> 16) as u8)
+    }
+
+    #[test]
+    fn readers_meet_and_the_right_one_is_left() {
+        let content: Vec<u8> = (noise().take(4000))
+            .map(|byte| byte.leading_zeros() as u8)
+            .collect();
+        assert!(share_met(&content) > 95);
+    }
+
+    #[test]
+    fn readers_of_words_of_nearly_one_length_meet_late_and_the_right_one_is_among_them() {
+        let content: Vec<u8> = noise().take(2000).map(|byte| byte & 0x3f).collect();
+        assert!(share_met(&content) < 60);
+    }
+}
