@@ -5,12 +5,20 @@
 //! corpora.
 
 mod build_file;
+#[allow(
+    dead_code,
+    clippy::pedantic,
+    reason = "the crate uses what the target does not, and its own lints are checked there"
+)]
+#[path = "../../crates/imglayer/src/encode/deflate/mod.rs"]
+mod deflate;
 mod documents;
 #[allow(dead_code, reason = "the program uses what the target does not")]
 #[path = "../../bins/img/src/kvfile.rs"]
 mod kvfile;
 mod layers;
 mod programs;
+mod streams;
 #[allow(
     dead_code,
     unused_imports,
@@ -24,6 +32,7 @@ pub use documents::{
 };
 pub use layers::{archive, decoder, gzip_stitch, mtree, pax, tar};
 pub use programs::{build_file, key_values, template};
+pub use streams::deflate_joint;
 
 /// A target: bytes in, a panic when something is wrong.
 pub type Target = fn(&[u8]);
@@ -34,6 +43,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("build_file", build_file),
     ("config", config),
     ("decoder", decoder),
+    ("deflate_joint", deflate_joint),
     ("deploy_manifest", deploy_manifest),
     ("digest", digest),
     ("document", document),
