@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use imglayer::encode::Threads;
+
 use crate::report::{Failure, Report};
 
 /// The surroundings of one run of a command: of the process, or of one request to a worker.
@@ -18,6 +20,7 @@ pub(crate) struct Context {
     directory: Option<PathBuf>,
     cancelled: Arc<AtomicBool>,
     input_digests: BTreeMap<PathBuf, String>,
+    threads: Option<Threads>,
 }
 
 impl Context {
@@ -32,6 +35,7 @@ impl Context {
             directory: None,
             cancelled: Arc::default(),
             input_digests: BTreeMap::new(),
+            threads: None,
         }
     }
 
@@ -54,6 +58,18 @@ impl Context {
     pub(crate) fn with_input_digests(mut self, digests: BTreeMap<PathBuf, String>) -> Self {
         self.input_digests = digests;
         self
+    }
+
+    /// Sets the threads that encode layers here and elsewhere.
+    #[must_use]
+    pub(crate) fn with_threads(mut self, threads: Threads) -> Self {
+        self.threads = Some(threads);
+        self
+    }
+
+    /// Returns the threads that encode layers, if they are shared with other requests.
+    pub(crate) fn threads(&self) -> Option<&Threads> {
+        self.threads.as_ref()
     }
 
     /// Finds the file that a written path names.

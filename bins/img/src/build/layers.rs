@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use imgcore::{HistoryEntry, LayerMetadata};
+use imglayer::encode::Threads;
 use imglayer::estargz::EstargzOptions;
 use imglayer::{
     Codec, EncodeOptions, Hardlinks, LayerFormat, LayerPath, MetadataPatch, ModePolicy, Plan,
@@ -23,6 +24,7 @@ pub(crate) struct Layers<'a> {
     /// When the image was made, for its history.
     created: Option<&'a str>,
     written: HashMap<ResolvedLayer, LayerMetadata>,
+    threads: Threads,
 }
 
 impl<'a> Layers<'a> {
@@ -37,6 +39,8 @@ impl<'a> Layers<'a> {
             store,
             created,
             written: HashMap::new(),
+            threads: (context.threads().cloned())
+                .unwrap_or_else(|| Threads::new(EncodeOptions::default().threads)),
         }
     }
 
@@ -64,7 +68,9 @@ impl<'a> Layers<'a> {
             self.context.report.warn(format_args!("{title}: {warning}"));
         }
         let staged = self.store.stage()?;
-        let (written, staged) = write_layer_as(&plan, &format(layer)?, &encoding(layer), staged)?;
+        let mut options = encoding(layer);
+        options.shared_threads = Some(self.threads.clone());
+        let (written, staged) = write_layer_as(&plan, &format(layer)?, &options, staged)?;
         let mut metadata = written.metadata;
         staged.commit(&metadata.digest, metadata.size)?;
         let mut step = HistoryEntry::default();

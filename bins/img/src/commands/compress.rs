@@ -59,7 +59,7 @@ pub(crate) struct Arguments {
 impl Run for Arguments {
     fn run(self, context: &Context) -> Result<(), Failure> {
         let codec = encoding::codec("--format", &self.format)?;
-        let options = self.encoding.options(codec)?;
+        let options = self.encoding.options(context, codec)?;
         let source = self.source_metadata(context)?;
         let (metadata, output) = match self.encoding.format(context, codec)? {
             LayerFormat::Plain => self.recompress(context, &options)?,

@@ -45,13 +45,18 @@ impl EncodingFlags {
     /// # Errors
     ///
     /// Fails if a level is not one of the codec's.
-    pub(crate) fn options(&self, codec: Codec) -> Result<EncodeOptions, Failure> {
+    pub(crate) fn options(
+        &self,
+        context: &Context,
+        codec: Codec,
+    ) -> Result<EncodeOptions, Failure> {
         let level = level(codec, &self.compression_level).explain(|| "--compression-level")?;
         let mut options = EncodeOptions::new(codec, level);
         options.gzip_members = match self.gzip_members {
             Members::Multi => GzipMembers::Multi,
             Members::Single => GzipMembers::Single,
         };
+        options.shared_threads = context.threads().cloned();
         if let Some(jobs) = jobs(&self.compressor_jobs) {
             options.threads = jobs;
         }

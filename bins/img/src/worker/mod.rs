@@ -16,6 +16,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 
+use imglayer::encode::{EncodeOptions, Threads};
+
 use crate::cli::{Subcommand, expand_argument_file};
 use crate::context::Context;
 use crate::report::{Failure, Report};
@@ -49,6 +51,7 @@ pub(crate) fn run(
         start_arguments,
         trusts_input_digests: flags.iter().any(|word| is_cheat_flag(word)),
         running: Mutex::default(),
+        threads: Threads::new(EncodeOptions::default().threads),
     };
     worker.serve()
 }
@@ -67,6 +70,8 @@ struct Worker<'a> {
     trusts_input_digests: bool,
     /// The cancellation flags of the requests that are not answered yet.
     running: Mutex<HashMap<i64, Arc<AtomicBool>>>,
+    /// What encodes the layers of all requests.
+    threads: Threads,
 }
 
 /// A request before its members are looked at: an array is none.
@@ -155,7 +160,8 @@ impl Worker<'_> {
             (!request.sandbox_dir.is_empty()).then(|| PathBuf::from(&request.sandbox_dir));
         let mut context = Context::new(Report::captured())
             .with_directory(directory)
-            .with_cancellation(Arc::clone(cancelled));
+            .with_cancellation(Arc::clone(cancelled))
+            .with_threads(self.threads.clone());
         if request.verbosity > 0 {
             context.report.set_verbose();
         }

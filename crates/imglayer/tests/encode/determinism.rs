@@ -1,7 +1,7 @@
 //! The same bytes and cuts give the same blob, whatever else differs.
 
 use imgcore::{DiffId, Digest};
-use imglayer::encode::{Blob, BlobWriter, Codec, EncodeOptions, Level, recompress};
+use imglayer::encode::{Blob, BlobWriter, Codec, EncodeOptions, Level, Threads, recompress};
 use proptest::prelude::*;
 
 use crate::content::{BLOCK, bytes, encode, encoders, noise, with_threads};
@@ -28,6 +28,25 @@ fn check_blob((blob, encoded): &(Blob, Vec<u8>), content: &[u8]) {
     assert_eq!(blob.size, encoded.len() as u64);
     assert_eq!(blob.diff_id, DiffId::sha256_of(content));
     assert_eq!(blob.uncompressed_size, content.len() as u64);
+}
+
+#[test]
+fn threads_that_writers_share_change_no_byte() {
+    let contents = [0, 100, BLOCK + 1, 9 * BLOCK].map(bytes);
+    let threads = Threads::new(3.try_into().unwrap());
+    std::thread::scope(|scope| {
+        for content in &contents {
+            let threads = &threads;
+            scope.spawn(move || {
+                for options in encoders().into_iter().take(4) {
+                    let mut shared = with_threads(&options, 2);
+                    shared.shared_threads = Some(threads.clone());
+                    let expected = encode(content, &with_threads(&options, 1));
+                    assert_eq!(encode(content, &shared), expected, "{options:?}");
+                }
+            });
+        }
+    });
 }
 
 #[test]

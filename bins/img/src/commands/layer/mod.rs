@@ -137,7 +137,7 @@ impl Run for Arguments {
             "" => encoding::codec_of_path(&self.output),
             name => encoding::codec("--format", name)?,
         };
-        let encode_options = self.encoding.options(codec)?;
+        let encode_options = self.encoding.options(context, codec)?;
         let format = self.encoding.format(context, codec)?;
         let plan = self.plan(context)?;
         for warning in plan.warnings() {
