@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
-use std::io::{BufReader, Read};
+use std::io::{BufReader, Read, Seek as _};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -49,14 +49,19 @@ impl PlanBuilder {
         let name = host.display().to_string();
         let unreadable = |error| Error::io(format!("archive {name}"), error);
         let file = fs_err::File::open(host).map_err(unreadable)?;
-        let again = file.try_clone().map_err(unreadable)?;
+        let mut again = file.try_clone().map_err(unreadable)?;
         let decoder = Decoder::new(file, DecodeLimits::default())
             .map_err(|error| of_archive(&name, error))?;
-        let store = match decoder.codec() {
-            Codec::None => Store::Archive(Spool::of_archive(again).map_err(unreadable)?),
-            Codec::Gzip | Codec::Zstd => self.spool(&name)?,
-        };
-        self.import(&name, decoder, store, options)
+        if decoder.codec() != Codec::None {
+            let store = self.spool(&name)?;
+            return self.import(&name, decoder, store, options, |_| Ok(()));
+        }
+        // Contents are read when the layer is written; until then it is enough to know where they are.
+        again.rewind().map_err(unreadable)?;
+        let spool =
+            Spool::of_archive(again.try_clone().map_err(unreadable)?).map_err(unreadable)?;
+        let store = Store::Archive(spool);
+        self.import(&name, again, store, options, Reader::skip_content)
     }
 
     /// Adds the entries of a tar archive that comes as a stream; `name` is what errors call it.
@@ -75,7 +80,7 @@ impl PlanBuilder {
         let decoder = Decoder::new(archive, DecodeLimits::default())
             .map_err(|error| of_archive(name, error))?;
         let store = self.spool(name)?;
-        self.import(name, decoder, store, options)
+        self.import(name, decoder, store, options, |_| Ok(()))
     }
 
     fn spool(&self, name: &str) -> Result<Store, Error> {
@@ -90,14 +95,15 @@ impl PlanBuilder {
     fn import<R: Read>(
         &mut self,
         name: &str,
-        decoder: Decoder<R>,
+        archive: R,
         mut store: Store,
         options: &ImportOptions,
+        skip_content: impl Fn(&mut Reader<BufReader<R>>) -> Result<(), imgtar::Error>,
     ) -> Result<&mut Self, Error> {
         let mut limits = Limits::default();
         // Some writers of layers leave the end out, compressed or not.
         limits.missing_end = true;
-        let mut reader = Reader::with_limits(BufReader::with_capacity(64 << 10, decoder), limits);
+        let mut reader = Reader::with_limits(BufReader::with_capacity(64 << 10, archive), limits);
         let spool = u32::try_from(self.sources.spools.len())
             .map_err(|_| Error::invalid("a layer can be made of 4294967295 archives at most"))?;
         let mut import = Import {
@@ -122,6 +128,7 @@ impl PlanBuilder {
             import
                 .add(header, offset)
                 .map_err(|error| error.at(format_args!("archive {name}")))?;
+            skip_content(&mut reader).map_err(|error| of_archive(name, error))?;
         }
         self.sources.spools.push(match store {
             Store::Archive(spool) => spool,

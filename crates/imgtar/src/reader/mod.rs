@@ -3,7 +3,7 @@
 mod extended;
 mod header;
 
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 
 use crate::error::{Error, ErrorKind};
 use crate::header::block::{self, Block};
@@ -280,6 +280,63 @@ impl<R: Read> Reader<R> {
             _ => format!("{missing} bytes before the end of its content"),
         };
         truncated(self.offset, &text).at(entry_place(&self.header.path, self.header_offset))
+    }
+}
+
+impl<R: Read + Seek> Reader<R> {
+    /// Goes to the end of the current entry's content without reading what is in between.
+    ///
+    /// [`next_entry`](Self::next_entry) then goes on from there. A content that is cut short is found all the same.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Io`] if the input cannot go there, [`ErrorKind::Truncated`] if it ends before.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io::Cursor;
+    ///
+    /// use imgtar::{END_OF_ARCHIVE, Header, Reader};
+    ///
+    /// let mut archive = Vec::new();
+    /// for name in ["large", "small"] {
+    ///     Header::file(name, 4096).encode(&mut archive)?;
+    ///     archive.extend_from_slice(&[b'x'; 4096]);
+    /// }
+    /// archive.extend_from_slice(&END_OF_ARCHIVE);
+    /// let mut reader = Reader::new(Cursor::new(archive));
+    /// let mut names = Vec::new();
+    /// while let Some(entry) = reader.next_entry()? {
+    ///     names.push(entry.header().path.clone());
+    ///     reader.skip_content()?;
+    /// }
+    /// assert_eq!(names, [b"large", b"small"]);
+    /// # Ok::<(), imgtar::Error>(())
+    /// ```
+    pub fn skip_content(&mut self) -> Result<(), Error> {
+        let rest = self.content + self.padding;
+        // The last block is read, which shows whether it is there.
+        let far = rest.saturating_sub(BLOCK_SIZE as u64);
+        let Ok(distance) = i64::try_from(far) else {
+            return self.skip_rest();
+        };
+        if self.state != State::Reading || far == 0 {
+            return Ok(());
+        }
+        self.state = State::Failed;
+        let end = self.offset + self.content;
+        let failed = |error| Error::from_io(error, || format!("reading {}", place(end)));
+        self.input.seek_relative(distance).map_err(failed)?;
+        self.offset += far;
+        let mut block = [0; BLOCK_SIZE];
+        if self.fill(&mut block)? < block.len() {
+            self.offset = self.input.seek(SeekFrom::End(0)).map_err(failed)?;
+            return Err(self.truncated_content(end.saturating_sub(self.offset)));
+        }
+        (self.content, self.padding) = (0, 0);
+        self.state = State::Reading;
+        Ok(())
     }
 }
 

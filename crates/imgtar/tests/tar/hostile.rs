@@ -491,6 +491,35 @@ fn truncated_content_is_an_error_for_who_skips_it() {
 }
 
 #[test]
+fn going_past_contents_finds_what_reading_them_finds() {
+    fn outcome(archive: &[u8], is_passed: bool) -> (Vec<Header>, Option<String>) {
+        let mut reader = Reader::new(std::io::Cursor::new(archive));
+        let mut headers = Vec::new();
+        let ended = loop {
+            match reader.next_entry() {
+                Ok(Some(entry)) => headers.push(entry.header().clone()),
+                Ok(None) => break None,
+                Err(error) => break Some(error.to_string()),
+            }
+            if is_passed && let Err(error) = reader.skip_content() {
+                break Some(error.to_string());
+            }
+        };
+        (headers, ended)
+    }
+    let archive = tar_of([
+        file("a", "x".repeat(2_600)),
+        file("b", ""),
+        file("c", "y".repeat(512)),
+        file("d", "z".repeat(1_024)),
+    ]);
+    for length in 0..=archive.len() {
+        let [read, passed] = [false, true].map(|is_passed| outcome(&archive[..length], is_passed));
+        assert_eq!(passed, read, "{length} bytes");
+    }
+}
+
+#[test]
 fn a_missing_end_is_taken_on_request() {
     let archive = blocks_of([file("a", "x")]);
     let mut limits = Limits::default();
