@@ -228,6 +228,11 @@ proptest! {
                 .collect()
         };
         prop_assert_eq!(left.cmp(&right), key(&left).cmp(&key(&right)));
+        // Long paths are compared in strides.
+        for directory in ["a-directory", "directory/of-16", "some/directory/of/26/bytes"] {
+            let [left, right] = [&left, &right].map(|it| path(directory).join(it));
+            prop_assert_eq!(left.cmp(&right), key(&left).cmp(&key(&right)));
+        }
         prop_assert_eq!(left == right, left.cmp(&right).is_eq());
     }
 
