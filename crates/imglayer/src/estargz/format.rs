@@ -78,6 +78,12 @@ impl<'p> Estargz<'p> {
         Ok(())
     }
 
+    /// Counts content that was seen.
+    fn take(&mut self, bytes: &[u8]) {
+        self.left -= bytes.len() as u64;
+        self.left_in_chunk -= bytes.len() as u64;
+    }
+
     /// Writes the TOC and the end of the archive. Returns the TOC's digest.
     fn write_toc<W: Write + Send>(&self, blob: &mut BlobWriter<W>) -> Result<Digest, Error> {
         let offsets = blob.member_offsets().to_vec();
@@ -103,6 +109,8 @@ impl<'p> Estargz<'p> {
 impl<W: Write + Send> Format<W> for Estargz<'_> {
     /// The digest of the TOC.
     type Summary = Digest;
+
+    const WANTS_HASHES: bool = true;
 
     fn other(&mut self, record: u32) {
         self.toc.add_other(record);
@@ -137,12 +145,21 @@ impl<W: Write + Send> Format<W> for Estargz<'_> {
         if let Some(hasher) = &mut self.file_hasher {
             hasher.update(bytes);
         }
-        self.left -= bytes.len() as u64;
-        self.left_in_chunk -= bytes.len() as u64;
+        self.take(bytes);
         if self.left_in_chunk == 0 {
             self.chunk.hash = self.chunk_hasher.finalize_reset().into();
             self.toc.add_chunk(self.chunk);
         }
+    }
+
+    fn hashed_content(&mut self, bytes: &[u8], hash: [u8; 32]) {
+        let size = bytes.len() as u64;
+        if self.file_hasher.is_some() || size != self.left || size != self.left_in_chunk {
+            return Format::<W>::content(self, bytes);
+        }
+        self.take(bytes);
+        self.chunk.hash = hash;
+        self.toc.add_chunk(self.chunk);
     }
 
     fn end_file(&mut self, _size: u64, _blob: &mut BlobWriter<W>) -> Result<(), Error> {

@@ -49,8 +49,8 @@ pub(super) struct SmallFiles<'p> {
 #[derive(Clone, Copy)]
 struct Planned {
     record: u32,
-    /// Another file may have the same content.
-    is_suspect: bool,
+    /// Another file may have the same content, or its hash is wanted for something else.
+    is_hashed: bool,
 }
 
 #[derive(Default)]
@@ -90,7 +90,7 @@ struct SmallFile {
 #[derive(Clone, Copy)]
 pub(super) struct SmallContent<'a> {
     pub(super) bytes: &'a [u8],
-    /// The hash of it, if another file may have the same.
+    /// The hash of it, if another file may have the same, or all are hashed.
     pub(super) hash: Option<Hash>,
 }
 
@@ -134,7 +134,7 @@ impl<'p> SmallFiles<'p> {
             bytes += file.size;
             files.push(Planned {
                 record,
-                is_suspect: suspects.contains(record),
+                is_hashed: suspects.contains(record),
             });
         }
         if files.len() > start {
@@ -147,6 +147,14 @@ impl<'p> SmallFiles<'p> {
             state: Mutex::default(),
             changed: Condvar::new(),
         }
+    }
+
+    /// Says whether the contents of all files are hashed, and not only of those that may be equal to others.
+    pub(super) fn with_hashes(mut self, all: bool) -> Self {
+        if all {
+            self.files.iter_mut().for_each(|file| file.is_hashed = true);
+        }
+        self
     }
 
     /// Starts lanes, if there is enough to do for them, and returns where the contents come out.
@@ -247,7 +255,7 @@ impl<'p> SmallFiles<'p> {
         start: usize,
         bytes: &mut Vec<u8>,
     ) -> Result<SmallFile, Error> {
-        let Planned { record, is_suspect } = planned;
+        let Planned { record, is_hashed } = planned;
         let entry = &self.plan.records[record as usize];
         let Body::File(file) = &entry.body else {
             let message = format!("{} is read and no file", entry.path);
@@ -262,7 +270,7 @@ impl<'p> SmallFiles<'p> {
         }
         let space = &mut bytes[start..=end];
         ContentReader::read_whole(&self.plan.sources, &entry.path, &file.source, space)?;
-        let hash = is_suspect.then(|| Sha256::digest(&bytes[start..end]).into());
+        let hash = is_hashed.then(|| Sha256::digest(&bytes[start..end]).into());
         Ok(SmallFile {
             record,
             start,

@@ -4,6 +4,7 @@ use std::io::Write;
 
 use imgtar::END_OF_ARCHIVE;
 
+use super::duplicates::Hash;
 use crate::Error;
 use crate::encode::BlobWriter;
 
@@ -26,6 +27,9 @@ pub(crate) trait Format<W: Write + Send> {
     /// What is known of the blob when its entries are written.
     type Summary;
 
+    /// Whether the format needs the SHA-256 of contents, so that it pays to compute it where they are read.
+    const WANTS_HASHES: bool;
+
     fn other(&mut self, record: u32);
 
     fn hard_link(&mut self, record: u32, target: u32);
@@ -39,6 +43,11 @@ pub(crate) trait Format<W: Write + Send> {
     /// Sees content that goes into the blob, no more than [`piece`](Self::piece) asked for.
     fn content(&mut self, bytes: &[u8]);
 
+    /// Sees content as [`content`](Self::content) does, whose SHA-256 is known.
+    fn hashed_content(&mut self, bytes: &[u8], _hash: Hash) {
+        self.content(bytes);
+    }
+
     fn end_file(&mut self, size: u64, blob: &mut BlobWriter<W>) -> Result<(), Error>;
 
     /// Ends the archive.
@@ -50,6 +59,8 @@ pub(super) struct Plain;
 
 impl<W: Write + Send> Format<W> for Plain {
     type Summary = ();
+
+    const WANTS_HASHES: bool = false;
 
     fn other(&mut self, _record: u32) {}
 

@@ -209,6 +209,7 @@ impl<'p, W: Write + Send, F: Format<W>> LayerWriter<'p, W, F> {
     fn write_entries(&mut self, records: &[u32], threads: NonZeroUsize) -> Result<(), Error> {
         let is_written = |group| self.groups.contains_key(&group);
         let files = SmallFiles::new(self.plan, records, &self.suspects, is_written);
+        let files = files.with_hashes(F::WANTS_HASHES);
         thread::scope(|scope| {
             let mut small = files.start(scope, threads.get());
             (records.iter()).try_for_each(|number| self.write_entry(*number, &mut small))
@@ -295,9 +296,9 @@ impl<'p, W: Write + Send, F: Format<W>> LayerWriter<'p, W, F> {
         let SmallContent { bytes, hash } = content;
         let size = bytes.len() as u64;
         self.counts.files_read_once += u64::from(size > 0);
-        self.counts.files_hashed += u64::from(hash.is_some());
         self.counts.bytes_read += size;
-        if let Some(hash) = hash {
+        if let Some(hash) = hash.filter(|_| self.suspects.contains(number)) {
+            self.counts.files_hashed += 1;
             if let Some(target) = self.duplicates.carrier(record.metadata, hash) {
                 self.write_hard_link(number, target)?;
                 return Ok(target);
@@ -305,7 +306,13 @@ impl<'p, W: Write + Send, F: Format<W>> LayerWriter<'p, W, F> {
             self.duplicates.remember(record.metadata, hash, number);
         }
         self.start_file(number, size)?;
-        write_bytes(&mut self.format, &mut self.blob, bytes)?;
+        match hash {
+            Some(hash) if size > 0 && self.format.piece(&mut self.blob)? >= size => {
+                self.format.hashed_content(bytes, hash);
+                self.blob.write_all(bytes)?;
+            }
+            _ => write_bytes(&mut self.format, &mut self.blob, bytes)?,
+        }
         self.end_file(size)?;
         Ok(number)
     }
