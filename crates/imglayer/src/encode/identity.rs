@@ -192,7 +192,8 @@ fn encode_vector((codec, level, layout): Encoder) -> Result<Digest, Error> {
             output.write_block(&mut block)?;
         }
     }
-    let (digest, _, _) = output.finish()?;
+    // Where bytes stay as they are there is no vector.
+    let (digest, _, _) = output.finish(&imgcore::Hasher::default())?;
     Ok(digest)
 }
 

@@ -46,8 +46,8 @@ impl Layout {
 /// The output, and what is known of what was written.
 pub(super) struct Output<W> {
     out: W,
-    /// Of what was written.
-    hasher: Hasher,
+    /// Of what was written; `None` where that is what was read, which is hashed already.
+    hasher: Option<Hasher>,
     size: u64,
     layout: Layout,
     /// Whether nothing was written yet.
@@ -62,7 +62,7 @@ impl<W: Write> Output<W> {
     pub(super) fn new(out: W, layout: Layout) -> Self {
         Self {
             out,
-            hasher: Hasher::default(),
+            hasher: (layout != Layout::Bytes).then(Hasher::default),
             size: 0,
             layout,
             empty: true,
@@ -137,7 +137,9 @@ impl<W: Write> Output<W> {
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
         self.empty = false;
         self.out.write_all(bytes).map_err(write_failed)?;
-        self.hasher.update(bytes);
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(bytes);
+        }
         self.size += bytes.len() as u64;
         Ok(())
     }
@@ -150,8 +152,8 @@ impl<W: Write> Output<W> {
         Ok(())
     }
 
-    /// Writes what stands after the last block, and returns digest and size.
-    pub(super) fn finish(mut self) -> Result<(Digest, u64, W), Error> {
+    /// Writes what stands after the last block, and returns digest and size. `input` is the hash of the uncompressed bytes.
+    pub(super) fn finish(mut self, input: &Hasher) -> Result<(Digest, u64, W), Error> {
         self.start()?;
         if self.layout == Layout::Stitched {
             let trailer = gzip::trailer(&self.checksum);
@@ -159,7 +161,8 @@ impl<W: Write> Output<W> {
             self.write(&trailer)?;
         }
         self.out.flush().map_err(write_failed)?;
-        Ok((self.hasher.finish(), self.size, self.out))
+        let hasher = self.hasher.unwrap_or_else(|| input.clone());
+        Ok((hasher.finish(), self.size, self.out))
     }
 }
 

@@ -284,9 +284,9 @@ impl<W: Write + Send> BlobWriter<W> {
         } else {
             self.cut()?;
         }
-        let diff_id = self.engine.finish(self.current, &mut self.output)?;
-        let diff_id = DiffId::from_hasher(diff_id);
-        let (digest, size, out) = self.output.finish()?;
+        let hasher = self.engine.finish(self.current, &mut self.output)?;
+        let (digest, size, out) = self.output.finish(&hasher)?;
+        let diff_id = DiffId::from_hasher(hasher);
         let blob = Blob {
             digest,
             size,
