@@ -10,10 +10,20 @@ use crate::metadata::{Metadata, MetadataPatch};
 pub(super) struct MetadataTable {
     list: Vec<Arc<Metadata>>,
     numbers: HashMap<Arc<Metadata>, u32>,
+    /// What was asked for last; most entries say the same as the one before them.
+    last: u32,
 }
 
 impl MetadataTable {
     pub(super) fn number(&mut self, metadata: Metadata) -> u32 {
+        let last = self.list.get(self.last as usize);
+        if last.is_none_or(|last| **last != metadata) {
+            self.last = self.look_up(metadata);
+        }
+        self.last
+    }
+
+    fn look_up(&mut self, metadata: Metadata) -> u32 {
         if let Some(number) = self.numbers.get(&metadata) {
             return *number;
         }

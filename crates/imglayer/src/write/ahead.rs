@@ -166,7 +166,7 @@ impl<'p> SmallFiles<'p> {
         threads: usize,
     ) -> SmallReader<'scope> {
         let lanes = lanes(self.ends.len(), threads);
-        self.lock().most_ahead = 2 * lanes;
+        self.lock().most_ahead = 3 * lanes;
         for _ in 0..lanes {
             let lane = thread::Builder::new().name("imglayer-read".to_owned());
             // A machine that is short of threads gets by without: the writer reads what nobody else does.
@@ -187,7 +187,7 @@ impl<'p> SmallFiles<'p> {
             if state.is_over || state.untaken == self.ends.len() {
                 return;
             }
-            if state.untaken - state.wanted >= state.most_ahead {
+            if !state.may_take(self.ends.len()) {
                 state = self.wait(state);
                 continue;
             }
@@ -210,8 +210,11 @@ impl<'p> SmallFiles<'p> {
             state.free.push(used);
         }
         loop {
-            if state.is_over || state.wanted == self.ends.len() {
-                let message = "small files were read in another order than they are written";
+            if state.is_over {
+                return Err(Error::new(ErrorKind::Bug, "a thread that reads files died"));
+            }
+            if state.wanted == self.ends.len() {
+                let message = "more small files are written than were planned";
                 return Err(Error::new(ErrorKind::Bug, message));
             }
             if let Some(batch) = state.read.front_mut().and_then(Option::take) {
@@ -220,11 +223,14 @@ impl<'p> SmallFiles<'p> {
                 self.changed.notify_all();
                 return Ok(batch);
             }
-            if state.untaken == state.wanted {
+            // To wait for a lane would leave a core idle: there is always a batch to read, up to the last ones.
+            if state.may_take(self.ends.len()) {
                 let (number, batch) = state.take();
-                state.wanted += 1;
                 drop(state);
-                return Ok(self.read(number, batch));
+                let batch = self.read(number, batch);
+                state = self.lock();
+                state.put(number, batch);
+                continue;
             }
             state = self.wait(state);
         }
@@ -292,6 +298,11 @@ impl<'p> SmallFiles<'p> {
 }
 
 impl State {
+    /// Returns whether a batch may be taken now: there is one, and it is not too far from the writer.
+    fn may_take(&self, batches: usize) -> bool {
+        self.untaken < batches && self.untaken - self.wanted <= self.most_ahead
+    }
+
     fn take(&mut self) -> (usize, Batch) {
         let number = self.untaken;
         self.untaken += 1;
