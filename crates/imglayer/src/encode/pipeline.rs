@@ -333,6 +333,15 @@ mod tests {
     }
 
     #[test]
+    fn a_panic_while_a_codec_is_made_is_a_bug_and_not_a_wait() {
+        let factory = CodecFactory::new((Codec::None, Level::Fast), Box::new(|| panic!("told to")));
+        let encoder = (own(2), Arc::new(factory));
+        let mut pipeline = Pipeline::start(Some(encoder), 2, Hasher::default()).unwrap();
+        submit(&mut pipeline, b"any");
+        assert_eq!(pipeline.next().err().unwrap().kind(), ErrorKind::Bug);
+    }
+
+    #[test]
     fn no_more_blocks_exist_than_threads_and_a_few() {
         let mut pipeline = pipeline(2);
         let blocks: Vec<Block> = std::iter::from_fn(|| pipeline.free_block()).collect();

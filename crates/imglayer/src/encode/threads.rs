@@ -181,18 +181,17 @@ struct Codecs(Vec<(Kind, Box<dyn BlockCodec>)>);
 impl Codecs {
     fn encode(&mut self, factory: &CodecFactory, block: &mut Block) -> Result<(), Error> {
         let kept = self.0.iter().position(|(kind, _)| *kind == factory.kind());
-        let mut codec = match kept {
-            Some(place) => self.0.remove(place).1,
-            None => factory.make()?,
-        };
+        let kept = kept.map(|place| self.0.remove(place).1);
         // A panic must come to the writer, who would wait for the block otherwise. The codec is not used after it.
-        let result = panic::catch_unwind(AssertUnwindSafe(|| block.encode(codec.as_mut())));
-        let result = result.unwrap_or_else(|_| Err(died()));
-        if result.is_ok() {
-            self.0.truncate(KEPT_CODECS - 1);
-            self.0.insert(0, (factory.kind(), codec));
-        }
-        result
+        let result = panic::catch_unwind(AssertUnwindSafe(|| {
+            let mut codec = kept.map_or_else(|| factory.make(), Ok)?;
+            block.encode(codec.as_mut())?;
+            Ok(codec)
+        }));
+        let codec = result.unwrap_or_else(|_| Err(died()))?;
+        self.0.truncate(KEPT_CODECS - 1);
+        self.0.insert(0, (factory.kind(), codec));
+        Ok(())
     }
 }
 
