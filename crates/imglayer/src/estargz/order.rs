@@ -5,13 +5,16 @@ use std::collections::HashSet;
 use super::{EstargzOptions, TOC_NAME};
 use crate::Error;
 use crate::path::{LayerPath, OPAQUE_MARKER, Quoted, WHITEOUT_PREFIX};
-use crate::plan::{Body, Plan};
+use crate::plan::{Body, Plan, Record};
 
 /// Ends the entries that a reader fetches at once.
 const PREFETCH_LANDMARK: &str = ".prefetch.landmark";
 
 /// Says that no entries are to be fetched at once.
 const NO_PREFETCH_LANDMARK: &str = ".no.prefetch.landmark";
+
+/// The files that writers of eStargz add.
+const ADDED: [&str; 3] = [TOC_NAME, PREFETCH_LANDMARK, NO_PREFETCH_LANDMARK];
 
 /// The order of the entries in an eStargz layer.
 #[derive(Debug)]
@@ -97,7 +100,11 @@ impl<'p> Picks<'p> {
     ///
     /// A whiteout removes what was unpacked before it, so it must not come behind what it stands in front of.
     fn pick(&mut self, path: &LayerPath) -> Result<bool, Error> {
-        if path.is_root() || is_added(path) {
+        if path.is_root() {
+            // It is in every layer, and has no entry.
+            return Ok(true);
+        }
+        if is_added(path) {
             return Ok(false);
         }
         let Some(record) = self.find(path) else {
@@ -140,9 +147,20 @@ impl<'p> Picks<'p> {
 
 /// Returns whether a file is one that writers of eStargz add, and that would contradict the new one.
 fn is_added(path: &LayerPath) -> bool {
-    [TOC_NAME, PREFETCH_LANDMARK, NO_PREFETCH_LANDMARK]
-        .iter()
-        .any(|name| path.as_bytes() == name.as_bytes())
+    ADDED.iter().any(|name| path.as_bytes() == name.as_bytes())
+}
+
+/// Refuses directories where the format has a file: no entry can be in one.
+fn check_place(record: &Record) -> Result<(), Error> {
+    let first = record.path.components().next().unwrap_or_default();
+    let is_directory =
+        first.len() < record.path.as_bytes().len() || matches!(record.body, Body::Directory);
+    if is_directory && ADDED.iter().any(|name| first == name.as_bytes()) {
+        let name = Quoted(first);
+        let message = format!("{}: {name} is a file in every eStargz layer", record.path);
+        return Err(Error::invalid(message));
+    }
+    Ok(())
 }
 
 /// Refuses names that JSON cannot hold: a layer that is fetched lazily would have others.
@@ -152,6 +170,7 @@ fn check_names(plan: &Plan) -> Result<(), Error> {
         Err(Error::invalid(message))
     };
     for record in plan.records_in_order() {
+        check_place(record)?;
         let path = record.path.as_bytes();
         if std::str::from_utf8(path).is_err() {
             return refused(format_args!("entry name"), path);

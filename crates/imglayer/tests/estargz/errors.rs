@@ -81,3 +81,21 @@ fn names_that_json_cannot_hold_are_refused() {
         @r#"a: owner name "\xff" is not UTF-8, as eStargz wants it"#
     );
 }
+
+#[test]
+fn directories_in_the_place_of_the_formats_files_are_refused() {
+    let error = |change: &dyn Fn(&mut imglayer::PlanBuilder)| {
+        let mut builder = builder();
+        change(&mut builder);
+        let plan = builder.finish().unwrap();
+        error(&plan, EstargzOptions::default(), &EncodeOptions::default())
+    };
+    insta::assert_snapshot!(
+        error(&|builder| _ = builder.directory(path("stargz.index.json")).unwrap()),
+        @r#"stargz.index.json: "stargz.index.json" is a file in every eStargz layer"#
+    );
+    insta::assert_snapshot!(
+        error(&|builder| _ = builder.bytes(path(".prefetch.landmark/a"), "a").unwrap()),
+        @r#".prefetch.landmark/a: ".prefetch.landmark" is a file in every eStargz layer"#
+    );
+}

@@ -1,6 +1,6 @@
 //! Which entries come first.
 
-use imglayer::{Plan, PlanBuilder, PlanOptions};
+use imglayer::{LayerPath, Plan, PlanBuilder, PlanOptions};
 
 use crate::support::{builder, options, path, write};
 
@@ -120,6 +120,16 @@ fn the_first_of_equal_files_carries_the_content_in_the_order_of_the_layer() {
             ("b", Some("c"))
         ]
     );
+}
+
+#[test]
+fn the_root_is_there_and_brings_nothing_along() {
+    let mut builder = builder();
+    builder.bytes(path("a"), "1").unwrap();
+    let options = options(|options| options.prioritized_files = vec![LayerPath::root()]);
+    let (written, _, toc) = write(&builder.finish().unwrap(), &options);
+    assert_eq!(toc.names(), [".no.prefetch.landmark", "a"]);
+    assert!(written.missing.is_empty());
 }
 
 #[test]
