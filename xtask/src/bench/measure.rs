@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use fs_err as fs;
 
+use super::text;
 use crate::run::Result;
 
 /// What one run took.
@@ -45,6 +46,9 @@ fn median(mut values: Vec<f64>) -> f64 {
     }
 }
 
+/// What the names of directories of benches begin with.
+const PREFIX: &str = "imgkit-bench-";
+
 /// A directory in memory, which goes when this does.
 pub(super) struct Scratch(PathBuf);
 
@@ -57,8 +61,9 @@ impl Scratch {
         } else {
             std::env::temp_dir()
         };
-        let path = parent.join(format!("imgkit-bench-{}-{name}", std::process::id()));
-        fs::create_dir_all(&path).map_err(|error| error.to_string())?;
+        remove_leftovers(&parent)?;
+        let path = parent.join(format!("{PREFIX}{}-{name}", std::process::id()));
+        fs::create_dir_all(&path).map_err(text)?;
         Ok(Self(path))
     }
 
@@ -69,7 +74,7 @@ impl Scratch {
     /// Removes everything in it.
     pub(super) fn clear(&self) -> Result<()> {
         let again = fs::remove_dir_all(&self.0).and_then(|()| fs::create_dir_all(&self.0));
-        again.map_err(|error| error.to_string())
+        again.map_err(text)
     }
 }
 
@@ -80,6 +85,24 @@ impl Drop for Scratch {
             eprintln!("xtask: {error}");
         }
     }
+}
+
+/// Removes the directories of benches that were killed: they hold memory.
+fn remove_leftovers(parent: &Path) -> Result<()> {
+    for entry in fs::read_dir(parent).map_err(text)? {
+        let path = entry.map_err(text)?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let process = name
+            .strip_prefix(PREFIX)
+            .and_then(|rest| rest.split('-').next());
+        let is_left = |process| {
+            Path::new("/proc/self").exists() && !Path::new("/proc").join(process).exists()
+        };
+        if process.is_some_and(is_left) {
+            fs::remove_dir_all(&path).map_err(text)?;
+        }
+    }
+    Ok(())
 }
 
 /// Runs a script of bash to its end; `$OUT` in it is where the layer goes, a file or a directory of blobs.
@@ -120,7 +143,7 @@ pub(super) fn run(
     let start = Instant::now();
     bash("/usr/bin/time", &arguments, script)?;
     let wall = start.elapsed().as_secs_f64();
-    let report = fs::read_to_string(report).map_err(|error| error.to_string())?;
+    let report = fs::read_to_string(report).map_err(text)?;
     let (cpu, memory) = parse_time(&report)?;
     let output = largest_file(&output)? as f64;
     Ok(Sample {
@@ -166,13 +189,13 @@ fn parse_time(report: &str) -> Result<(f64, f64)> {
 
 /// The size of a file, or of the largest one in a directory: the layer in a layout.
 fn largest_file(path: &Path) -> Result<u64> {
-    let metadata = fs::metadata(path).map_err(|error| error.to_string())?;
+    let metadata = fs::metadata(path).map_err(text)?;
     if !metadata.is_dir() {
         return Ok(metadata.len());
     }
     let mut largest = 0;
-    for entry in fs::read_dir(path).map_err(|error| error.to_string())? {
-        let entry = entry.map_err(|error| error.to_string())?;
+    for entry in fs::read_dir(path).map_err(text)? {
+        let entry = entry.map_err(text)?;
         largest = largest.max(largest_file(&entry.path())?);
     }
     Ok(largest)
@@ -203,6 +226,20 @@ mod tests {
         let complaint = "Command exited with non-zero status 1\n1.00 0.00 1\n";
         assert_eq!(parse_time(complaint), Ok((1.0, 1024.0)));
         assert!(parse_time("").is_err());
+    }
+
+    #[test]
+    fn only_what_a_killed_bench_left_is_removed() {
+        let parent = tempfile::tempdir().unwrap();
+        let own = format!("{PREFIX}{}-run", std::process::id());
+        let left = format!("{PREFIX}{}-run", u64::MAX);
+        for name in [&*own, &*left, "other"] {
+            fs::create_dir(parent.path().join(name)).unwrap();
+        }
+        remove_leftovers(parent.path()).unwrap();
+        assert!(parent.path().join(own).exists());
+        assert!(!parent.path().join(left).exists());
+        assert!(parent.path().join("other").exists());
     }
 
     #[test]

@@ -142,7 +142,9 @@ fn encode(ours: Ours, layer: &Path, scratch: &Path) -> Result<(Vec<(&'static str
         }
         number += 1;
     }
-    Ok(stages.finish(total))
+    let parts = stages.finish(total);
+    fs::remove_file(scratch.join("written")).map_err(text)?;
+    Ok(parts)
 }
 
 /// What is done to one block after the other, with the time of each step.
