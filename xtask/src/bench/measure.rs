@@ -255,10 +255,10 @@ mod tests {
             return;
         }
         let scratch = Scratch(tempfile::tempdir().unwrap().keep());
-        let busy = "timeout 0.2 sh -c 'while :; do :; done' & wait $! || true; printf 12345 >$OUT";
+        let busy =
+            "(i=0; while [ $i -lt 60000 ]; do i=$((i + 1)); done) & wait; printf 12345 >$OUT";
         let sample = run(&scratch, "", busy, &[]).unwrap();
-        assert!(sample.cpu > 0.05, "{sample:?}");
-        assert!(sample.wall >= 0.2);
+        assert!(sample.cpu > 0.01 && sample.wall > 0.01, "{sample:?}");
         assert!((sample.output - 5.0).abs() < 0.1);
         let error = run(&scratch, "", "echo no >&2; exit 3", &[]).unwrap_err();
         assert_eq!(error, "no");
