@@ -6,11 +6,8 @@ use super::block::{Encoding, Part};
 use super::gzip::Gzip;
 use super::level::Level;
 use super::options::EncodeOptions;
-use super::zstd::Zstd;
+use super::zstd::{self, Zstd};
 use crate::Error;
-
-/// How long a block may be: 1 MiB.
-pub(super) const BLOCK_SIZE: usize = 1 << 20;
 
 /// Encodes pieces by themselves. One is made for each thread and reused from piece to piece.
 pub(super) trait BlockCodec: Send {
@@ -33,8 +30,35 @@ pub(super) struct CodecFactory {
     make: MakeCodec,
 }
 
-/// Codecs of one kind give the same encodings.
-pub(super) type Kind = (Codec, Level);
+/// What decides the encoding of a piece beside its bytes: codecs of one kind give the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Kind {
+    pub(super) codec: Codec,
+    pub(super) level: Level,
+    /// Whether the members are a format's, which are small and of which single ones are read.
+    pub(super) seekable: bool,
+}
+
+impl Kind {
+    /// Takes what the options say of a blob that is not seekable, or is.
+    pub(super) fn new(options: &EncodeOptions, seekable: bool) -> Self {
+        Self {
+            codec: options.codec,
+            level: options.level,
+            seekable,
+        }
+    }
+
+    /// How long a block may be.
+    ///
+    /// zstd is given more to look back at, which is worth 1 % of the size; deflate looks back 32 KiB.
+    pub(super) const fn block_size(self) -> usize {
+        match self.codec {
+            Codec::Gzip | Codec::None => 1 << 20,
+            Codec::Zstd => zstd::BLOCK_SIZE,
+        }
+    }
+}
 
 type MakeCodec = Box<dyn Fn() -> Result<Box<dyn BlockCodec>, Error> + Send + Sync>;
 
@@ -44,14 +68,13 @@ impl CodecFactory {
     }
 
     /// Returns how pieces are encoded; `None` when bytes stay as they are.
-    pub(super) fn of(options: &EncodeOptions) -> Option<Self> {
-        let level = options.level;
-        let make: MakeCodec = match options.codec {
-            Codec::Gzip => Box::new(move || Ok(Box::new(Gzip::new(level)?))),
+    pub(super) fn of(kind: Kind) -> Option<Self> {
+        let make: MakeCodec = match kind.codec {
+            Codec::Gzip => Box::new(move || Ok(Box::new(Gzip::new(kind)?))),
             Codec::None => return None,
-            Codec::Zstd => Box::new(move || Ok(Box::new(Zstd::new(level)?))),
+            Codec::Zstd => Box::new(move || Ok(Box::new(Zstd::new(kind.level)?))),
         };
-        Some(Self::new((options.codec, level), make))
+        Some(Self::new(kind, make))
     }
 
     pub(super) fn kind(&self) -> Kind {

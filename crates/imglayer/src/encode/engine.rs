@@ -7,7 +7,7 @@ use std::sync::Arc;
 use imgcore::Hasher;
 
 use super::block::{Block, Part};
-use super::codec::{BLOCK_SIZE, BlockCodec, CodecFactory};
+use super::codec::{BlockCodec, CodecFactory, Kind};
 use super::options::EncodeOptions;
 use super::output::Output;
 use super::pipeline::Pipeline;
@@ -23,6 +23,8 @@ pub(super) struct Engine {
     threads: NonZeroUsize,
     /// Threads to use instead of own ones.
     shared_threads: Option<Threads>,
+    /// How long a block may be.
+    block_size: usize,
     /// Of the uncompressed bytes, unless a pipeline has it.
     hasher: Hasher,
     /// The codec of the calling thread, once it encoded something.
@@ -35,9 +37,10 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    pub(super) fn new(options: &EncodeOptions) -> Self {
+    pub(super) fn new(kind: Kind, options: &EncodeOptions) -> Self {
         Self {
-            factory: CodecFactory::of(options).map(Arc::new),
+            factory: CodecFactory::of(kind).map(Arc::new),
+            block_size: kind.block_size(),
             threads: options.threads,
             shared_threads: options.shared_threads.clone(),
             hasher: Hasher::default(),
@@ -63,7 +66,10 @@ impl Engine {
         }
         let Some(first) = self.waiting.take() else {
             self.waiting = Some(block);
-            return Ok(self.free.pop().unwrap_or_else(|| Block::new(BLOCK_SIZE)));
+            return Ok(self
+                .free
+                .pop()
+                .unwrap_or_else(|| Block::new(self.block_size)));
         };
         let mut pipeline = self.start()?;
         for block in [first, block] {
@@ -80,7 +86,8 @@ impl Engine {
             let threads = threads.unwrap_or_else(|| Threads::new(self.threads));
             (threads, Arc::clone(factory))
         });
-        Pipeline::start(encoder, self.threads.get(), self.hasher.clone())
+        let most_encoded = self.threads.get();
+        Pipeline::start(encoder, most_encoded, self.block_size, self.hasher.clone())
     }
 
     /// Writes all that was submitted.

@@ -3,9 +3,8 @@
 use libdeflater::{CompressionLvl, Compressor};
 
 use super::block::{Encoding, Part};
-use super::codec::{BlockCodec, make_room};
+use super::codec::{BlockCodec, Kind, make_room};
 use super::deflate::{FINAL_BLOCK, JOINT_SIZE, Joint, PADDING};
-use super::level::Level;
 use super::store::Probe;
 use crate::{Error, ErrorKind};
 
@@ -23,8 +22,9 @@ pub(super) struct Gzip {
 }
 
 impl Gzip {
-    pub(super) fn new(level: Level) -> Result<Self, Error> {
-        let level = CompressionLvl::new(level.libdeflate()).map_err(|_| {
+    pub(super) fn new(kind: Kind) -> Result<Self, Error> {
+        let level = kind.level;
+        let level = CompressionLvl::new(level.libdeflate(kind.seekable)).map_err(|_| {
             Error::new(
                 ErrorKind::Bug,
                 format!("libdeflate has no level for `{level}`"),

@@ -10,8 +10,7 @@ use imgcore::Digest;
 use imgtar::Codec;
 
 use super::block::Block;
-use super::codec::{BLOCK_SIZE, CodecFactory};
-use super::level::Level;
+use super::codec::{CodecFactory, Kind};
 use super::options::EncodeOptions;
 use super::output::{Layout, Output};
 use super::store::STORE_RULE;
@@ -46,7 +45,7 @@ pub struct EncoderIdentity {
 }
 
 /// What a vector is encoded with, and kept by.
-type Encoder = (Codec, Level, Layout);
+type Encoder = (Kind, Layout);
 
 impl EncoderIdentity {
     /// Takes the identity of the encoder that `options` choose.
@@ -74,7 +73,7 @@ impl EncoderIdentity {
 
     fn with_layout(options: &EncodeOptions, layout: Layout) -> Self {
         Self {
-            encoder: (options.codec, options.level, layout),
+            encoder: (Kind::new(options, layout.is_seekable()), layout),
             choices: String::new(),
             text: OnceLock::new(),
         }
@@ -98,18 +97,23 @@ impl EncoderIdentity {
     }
 
     fn compute(&self) -> String {
-        let (codec, level, layout) = self.encoder;
-        let encoder = match codec {
-            Codec::Gzip => format!("gzip libdeflate level={}", level.libdeflate()),
+        let (kind, layout) = self.encoder;
+        let encoder = match kind.codec {
+            Codec::Gzip => {
+                let level = kind.level.libdeflate(kind.seekable);
+                format!("gzip libdeflate level={level}")
+            }
             // The blob is the tar: no block can be seen in it.
             Codec::None => return format!("none{}", self.choices),
             Codec::Zstd => format!(
-                "zstd zstd={} level={} window={WINDOW_LOG}",
+                "zstd zstd={} level={}{} window={WINDOW_LOG}",
                 zstd::zstd_safe::version_number(),
-                level.zstd()
+                kind.level.zstd(),
+                (kind.level.zstd_match_length())
+                    .map_or_else(String::new, |length| format!(" match={length}")),
             ),
         };
-        let members = match (codec, layout) {
+        let members = match (kind.codec, layout) {
             (_, Layout::Seekable(_)) => " members=seekable",
             (Codec::Gzip, Layout::Stitched) => " members=single",
             (Codec::Gzip, _) => " members=multi",
@@ -119,9 +123,9 @@ impl EncoderIdentity {
             Ok(digest) => digest.to_string(),
             Err(error) => error.to_string(),
         };
-        let choices = &self.choices;
+        let (choices, block_size) = (&self.choices, kind.block_size());
         format!(
-            "{encoder}{members} block={BLOCK_SIZE} cut={CUT_RULE} store={STORE_RULE} vector={vector}{choices}"
+            "{encoder}{members} block={block_size} cut={CUT_RULE} store={STORE_RULE} vector={vector}{choices}"
         )
     }
 }
@@ -179,9 +183,9 @@ fn vector_digest(encoder: Encoder) -> Result<Digest, Error> {
     Ok(digest)
 }
 
-fn encode_vector((codec, level, layout): Encoder) -> Result<Digest, Error> {
+fn encode_vector((kind, layout): Encoder) -> Result<Digest, Error> {
     let mut output = Output::new(std::io::sink(), layout);
-    if let Some(factory) = CodecFactory::of(&EncodeOptions::new(codec, level)) {
+    if let Some(factory) = CodecFactory::of(kind) {
         let mut codec = factory.make()?;
         for size in VECTOR_SIZES {
             let mut block = Block::new(0);
@@ -240,6 +244,7 @@ fn vector(size: usize) -> Vec<u8> {
 mod tests {
     use super::super::options::GzipMembers;
     use super::*;
+    use crate::encode::Level;
 
     #[test]
     fn what_decides_bytes_decides_the_identity_and_threads_do_not() {
@@ -267,7 +272,7 @@ mod tests {
         let (before, vector) = zstd.as_str().split_once(" vector=").unwrap();
         assert_eq!(
             before.replace(&zstd::zstd_safe::version_number().to_string(), "V"),
-            "zstd zstd=V level=1 window=20 block=1048576 cut=1 store=1"
+            "zstd zstd=V level=1 match=6 window=21 block=2097152 cut=1 store=1"
         );
         assert!(vector.parse::<Digest>().is_ok());
     }

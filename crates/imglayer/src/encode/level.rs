@@ -77,21 +77,35 @@ impl Level {
         }
     }
 
-    /// The level of libdeflate, 0 to 12. From 10 on it is three times slower, for 3 % of the size.
-    pub(super) fn libdeflate(self) -> i32 {
-        match self {
-            Self::Fast => 1,
-            Self::Default => 5,
-            Self::Best => 9,
+    /// The level of libdeflate, 0 to 12.
+    ///
+    /// 9 takes 2.7 times as long as 7 for 0.5 % of the size, and 10 ten times as long for 3 %. The default of seekable
+    /// formats is compared with tools that compress as hard as zlib can, and 6 is smaller than that.
+    pub(super) fn libdeflate(self, seekable: bool) -> i32 {
+        match (self, seekable) {
+            (Self::Fast, _) => 1,
+            (Self::Default, false) => 5,
+            (Self::Default, true) => 6,
+            (Self::Best, _) => 7,
         }
     }
 
     /// The level of zstd, 1 to 22.
-    pub(super) fn zstd(self) -> i32 {
+    pub(super) const fn zstd(self) -> i32 {
         match self {
             Self::Fast => 1,
             Self::Default => 3,
             Self::Best => 9,
+        }
+    }
+
+    /// The shortest match that zstd looks for, where its level's own is not the best.
+    ///
+    /// Level 1 looks for 7 bytes. With 6 the output is 2 to 3 % smaller at the same speed.
+    pub(super) const fn zstd_match_length(self) -> Option<u32> {
+        match self {
+            Self::Fast => Some(6),
+            Self::Default | Self::Best => None,
         }
     }
 }

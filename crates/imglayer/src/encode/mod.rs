@@ -1,6 +1,6 @@
 //! Blobs: uncompressed bytes in, a compressed blob with its digests out, in parallel and always the same.
 //!
-//! [`BlobWriter`] cuts what it is given into blocks of up to 1 MiB, encodes each by itself (on several [`Threads`], if
+//! [`BlobWriter`] cuts what it is given into blocks of up to 1 MiB (zstd: 2 MiB), encodes each by itself (on several [`Threads`], if
 //! there is more than one block), and writes the encodings in order. It hashes both sides: `diff_id` of what goes in,
 //! `digest` of what comes out. [`recompress`] does that to a whole tar.
 //!

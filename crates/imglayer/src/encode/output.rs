@@ -33,6 +33,11 @@ impl Layout {
         }
     }
 
+    /// Whether the caller begins members.
+    pub(super) fn is_seekable(self) -> bool {
+        matches!(self, Self::Seekable(_))
+    }
+
     /// What a block is that its writer did not cut into pieces.
     pub(super) fn part_of_block(self) -> Part {
         if self == Self::Stitched {

@@ -21,7 +21,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use imgcore::Hasher;
 
 use super::block::Block;
-use super::codec::{BLOCK_SIZE, CodecFactory};
+use super::codec::CodecFactory;
 use super::threads::{Client, Done, Job, MOST_THREADS, Queue, Threads, died};
 use crate::Error;
 
@@ -38,6 +38,8 @@ pub(super) struct Pipeline {
     /// Who encodes, and what is to be done; `None` where bytes stay as they are.
     encoders: Option<(Threads, Arc<Client>)>,
     most_blocks: usize,
+    /// How long a block may be.
+    block_size: usize,
     /// How many blocks exist, wherever they are.
     blocks: usize,
     /// Blocks that nobody uses.
@@ -58,6 +60,7 @@ impl Pipeline {
     pub(super) fn start(
         encoder: Option<(Threads, Arc<CodecFactory>)>,
         most_encoded: usize,
+        block_size: usize,
         hasher: Hasher,
     ) -> Result<Self, Error> {
         let most_blocks = match encoder {
@@ -84,6 +87,7 @@ impl Pipeline {
         Ok(Self {
             encoders,
             most_blocks,
+            block_size,
             blocks: 0,
             free: Vec::new(),
             to_hash: Some(to_hash),
@@ -119,7 +123,7 @@ impl Pipeline {
         }
         (self.blocks < self.most_blocks).then(|| {
             self.blocks += 1;
-            Block::new(BLOCK_SIZE)
+            Block::new(self.block_size)
         })
     }
 
@@ -225,7 +229,9 @@ mod tests {
 
     use super::super::block::{Encoding, Part};
     use super::super::codec::BlockCodec;
+    use super::super::codec::Kind;
     use super::super::level::Level;
+    use super::super::options::EncodeOptions;
     use super::*;
     use crate::ErrorKind;
 
@@ -259,15 +265,18 @@ mod tests {
         pipeline_on(&own(threads), threads)
     }
 
+    fn a_kind() -> Kind {
+        Kind::new(&EncodeOptions::new(Codec::None, Level::Fast), false)
+    }
+
     fn own(threads: usize) -> Threads {
         Threads::new(NonZeroUsize::new(threads).unwrap())
     }
 
     fn pipeline_on(threads: &Threads, most: usize) -> Pipeline {
-        let kind = (Codec::None, Level::Fast);
-        let factory = CodecFactory::new(kind, Box::new(|| Ok(Box::new(Moody))));
+        let factory = CodecFactory::new(a_kind(), Box::new(|| Ok(Box::new(Moody))));
         let encoder = (threads.clone(), Arc::new(factory));
-        Pipeline::start(Some(encoder), most, Hasher::default()).unwrap()
+        Pipeline::start(Some(encoder), most, 1 << 10, Hasher::default()).unwrap()
     }
 
     fn submit(pipeline: &mut Pipeline, bytes: &[u8]) {
@@ -322,9 +331,9 @@ mod tests {
     #[test]
     fn a_codec_that_cannot_be_made_is_an_error() {
         let refuse = || Err(Error::new(ErrorKind::Unsupported, "no"));
-        let factory = CodecFactory::new((Codec::None, Level::Fast), Box::new(refuse));
+        let factory = CodecFactory::new(a_kind(), Box::new(refuse));
         let encoder = (own(2), Arc::new(factory));
-        let mut pipeline = Pipeline::start(Some(encoder), 2, Hasher::default()).unwrap();
+        let mut pipeline = Pipeline::start(Some(encoder), 2, 1 << 10, Hasher::default()).unwrap();
         submit(&mut pipeline, b"any");
         assert_eq!(
             pipeline.next().err().unwrap().kind(),
@@ -391,7 +400,7 @@ mod tests {
 
     #[test]
     fn blocks_without_a_codec_come_back_hashed() {
-        let mut pipeline = Pipeline::start(None, 2, Hasher::default()).unwrap();
+        let mut pipeline = Pipeline::start(None, 2, 1 << 10, Hasher::default()).unwrap();
         submit(&mut pipeline, b"one");
         submit(&mut pipeline, b"two");
         for expected in [b"one", b"two"] {

@@ -6,7 +6,7 @@ use std::mem;
 use imgcore::{DiffId, Digest};
 
 use super::block::Block;
-use super::codec::BLOCK_SIZE;
+use super::codec::Kind;
 use super::engine::Engine;
 use super::members::{self, Members};
 use super::options::EncodeOptions;
@@ -81,12 +81,12 @@ impl<W: Write + Send> BlobWriter<W> {
     /// Each member can be decoded by itself, from its [offset](Self::member_offsets) to that of the next one:
     ///
     /// - gzip: one member of the file each, whatever [`gzip_members`](EncodeOptions::gzip_members) says;
-    /// - zstd: one frame, or several one after the other when it is longer than 1 MiB;
+    /// - zstd: one frame, or several one after the other when it is longer than 2 MiB;
     /// - no compression: the bytes.
     ///
     /// The encoding of a member, and so every offset, depends on the bytes of the members and on the
     /// [identity](super::EncoderIdentity::of_seekable) of the encoder; not on threads, nor on how members share blocks:
-    /// small ones are put together into blocks of 1 MiB and encoded by one hand-over to a thread, long ones are
+    /// small ones are put together into blocks and encoded by one hand-over to a thread, long ones are
     /// stitched from several blocks, so that memory does not grow with their size. [`cut`](Self::cut) does nothing.
     ///
     /// # Errors
@@ -128,12 +128,13 @@ impl<W: Write + Send> BlobWriter<W> {
     }
 
     fn with_layout(out: W, options: &EncodeOptions, layout: Layout) -> Self {
+        let kind = Kind::new(options, layout.is_seekable());
         Self {
-            current: Block::new(BLOCK_SIZE),
+            current: Block::new(kind.block_size()),
             uncompressed_size: 0,
             layout,
             members: Members::default(),
-            engine: Engine::new(options),
+            engine: Engine::new(kind, options),
             output: Output::new(out, layout),
             failed: false,
         }
@@ -146,7 +147,7 @@ impl<W: Write + Send> BlobWriter<W> {
     /// [`Io`](ErrorKind::Io) when the output failed, [`Bug`](ErrorKind::Bug) when the codec did.
     pub fn spare(&mut self) -> Result<&mut [u8], Error> {
         self.check_usable()?;
-        if self.current.filled == BLOCK_SIZE {
+        if self.current.filled == self.current.input.len() {
             self.next_block()?;
         }
         Ok(&mut self.current.input[self.current.filled..])
@@ -159,7 +160,7 @@ impl<W: Write + Send> BlobWriter<W> {
     /// When that is more than there was.
     pub fn advance(&mut self, count: usize) {
         assert!(
-            count <= BLOCK_SIZE - self.current.filled,
+            count <= self.current.input.len() - self.current.filled,
             "advanced by {count} bytes, which is more than the block has left"
         );
         self.current.filled += count;
@@ -318,7 +319,7 @@ impl<W: Write + Send> BlobWriter<W> {
 
     /// Ends the current member of a seekable blob, if it has bytes.
     fn end_member(&mut self) -> Result<(), Error> {
-        if self.members.start() == 0 && self.current.filled == BLOCK_SIZE {
+        if self.members.start() == 0 && self.current.filled == self.current.input.len() {
             self.next_block()?;
         }
         self.members.end(&mut self.current);
@@ -366,7 +367,7 @@ impl<W: Write + Send> std::fmt::Debug for BlobWriter<W> {
     }
 }
 
-/// Encodes a whole tar in blocks of 1 MiB, wherever its entries begin.
+/// Encodes a whole tar in blocks of the codec's size, wherever its entries begin.
 ///
 /// # Errors
 ///

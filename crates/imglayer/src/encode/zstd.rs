@@ -4,11 +4,13 @@ use zstd::bulk::Compressor;
 use zstd::zstd_safe::{self, CParameter};
 
 use super::block::{Encoding, Part};
-use super::codec::{BLOCK_SIZE, BlockCodec, make_room};
+use super::codec::{BlockCodec, make_room};
 use super::level::Level;
 use super::store::Probe;
 use crate::{Error, ErrorKind};
 
+/// How long a block may be.
+pub(super) const BLOCK_SIZE: usize = 2 << 20;
 /// The window of every frame, as the exponent of two: as long as a block, so it is never a limit.
 pub(super) const WINDOW_LOG: u32 = BLOCK_SIZE.ilog2();
 
@@ -28,6 +30,10 @@ impl Zstd {
             // Blobs are verified by their digest.
             CParameter::ChecksumFlag(false),
         ] {
+            compressor.set_parameter(parameter).map_err(refused)?;
+        }
+        if let Some(length) = level.zstd_match_length() {
+            let parameter = CParameter::MinMatch(length);
             compressor.set_parameter(parameter).map_err(refused)?;
         }
         Ok(Self {

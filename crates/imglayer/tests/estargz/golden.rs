@@ -79,14 +79,14 @@ fn a_plan_gives_the_bytes_that_it_always_gave() {
     gzip libdeflate level=1 members=seekable block=1048576 cut=1 store=1 vector=sha256:dd9da1b1e40eb5fad7b3b00851b65e4bcd6026662dd193a0cd67da3cf8ee9472 estargz=1 chunk=4194304 min=0
       sha256:ebaffb818a1289a647c1643711503ef377e1de044c14878f91525557ab4930cd 4849834
       sha256:a971b80553772851e8f11929864760c95db728c82083273d7645f2534321535d
-    gzip libdeflate level=5 members=seekable block=1048576 cut=1 store=1 vector=sha256:aaba368d5c41ac18928777fb3be39406bae2f04b179d57527cf417b476ed78ca estargz=1 chunk=4194304 min=0
-      sha256:e455b2529d83775dce0af5fbbae863b5aff125884b3638efa83dfcf1141e82eb 5291305
-      sha256:59b4ba15c93f8ec25c096dce583087224802db8f258240f9ff0f5ea92d373719
-    gzip libdeflate level=5 members=seekable block=1048576 cut=1 store=1 vector=sha256:aaba368d5c41ac18928777fb3be39406bae2f04b179d57527cf417b476ed78ca estargz=1 chunk=100000 min=50000
-      sha256:789fca441ded09c9f1398342f8a810ee02e3cb685accd55ac9b449d381c945f9 5239360
-      sha256:ef946bc15ed32ef60d13aafa36ffdf00abeecb8d07f66d1f22e6e74010833743
-    gzip libdeflate level=9 members=seekable block=1048576 cut=1 store=1 vector=sha256:b9888f66fa14606d3b9fdde70360918069032aebe678d8e8df13e90a69f37f9e estargz=1 chunk=4194304 min=0
-      sha256:8c3fbad4567fd81db7412c599d98a144dfc5e7c85e98b6a698cd6ebf3a600491 5290406
-      sha256:ea1d87bba22a99a6e4b72f7cf7cc4dfb7e7b060b45533e682dee3b43d3cb2492
+    gzip libdeflate level=6 members=seekable block=1048576 cut=1 store=1 vector=sha256:f0b5b1caa6accb3b4589d1a1360b847dc7c923d96f990f7963b9a5e68a75af33 estargz=1 chunk=4194304 min=0
+      sha256:8c34843899d3d74e4f598695bee67dabf32f9f1bff0a8446cf1d6b49c94d2285 5290695
+      sha256:de436309e07aac36bbc6e74d78765409fa5c20f8d269951e3ad9cfc5bd469bad
+    gzip libdeflate level=6 members=seekable block=1048576 cut=1 store=1 vector=sha256:f0b5b1caa6accb3b4589d1a1360b847dc7c923d96f990f7963b9a5e68a75af33 estargz=1 chunk=100000 min=50000
+      sha256:32f28fb0fb80d2809f7aab04c08da2ebf14280a3096d59ce1b52348b41becaee 5238959
+      sha256:a7e4c61afa7efcdbd66aff8f3c4da24da4ed36c097c111ea38e1422f69a836f7
+    gzip libdeflate level=7 members=seekable block=1048576 cut=1 store=1 vector=sha256:b47e2ea92015d0d6545d9982e2cad95419e353cb0417497f932b4a95259c2588 estargz=1 chunk=4194304 min=0
+      sha256:205592c02fdb0a9a872e9d5552f29453eb9560a7cbffa542b2ce793e91213e1b 5290542
+      sha256:1b9666d230f1f3ce6d7229eb0513c87d10eabbc5a71488db6dff5a8c219f4619
     ");
 }

@@ -79,14 +79,14 @@ fn a_plan_gives_the_bytes_that_it_always_gave() -> Result<(), Error> {
       sha256:80831ec3932c8a57bb483c0dbe7951e93aadce04cb90cb6718fbb7b4bc023deb 2173097
     gzip libdeflate level=5 members=single block=1048576 cut=1 store=1 vector=sha256:a01f55af69d18bbfa84808a3fd3525faa3a8e0125cc081a1ba3fc96b7df93142
       sha256:4296e1cee82298df976164f3806fd5155c655297e6f06e54dd269abc635a141f 2171893
-    gzip libdeflate level=9 members=single block=1048576 cut=1 store=1 vector=sha256:92c64a431c8c10ef3fcb845be314769dffdb13428f28e5bedb8713c33eb9a98e
-      sha256:3b70f0f34cad318e6af0f6f413c1ea60562409e3246ef16aed46a644efc5c613 2171850
-    zstd zstd=10507 level=1 window=20 block=1048576 cut=1 store=1 vector=sha256:6792b36aa73cc95cef7d425233c084dbcd5fce79708e7a789be865d29872b895
-      sha256:f512b5764f187a93c53ed06fc45b121724d4cb3ff715556612ca29fcf53d7c7b 2164845
-    zstd zstd=10507 level=3 window=20 block=1048576 cut=1 store=1 vector=sha256:40fc976078384c7a25c090acfa29a259e9b56d89a7732f83969646d1238bee17
-      sha256:386d2506eb6ccf7115a4b06cc06f618c5ef6952325a173e6e1415f1d58103e98 2164781
-    zstd zstd=10507 level=9 window=20 block=1048576 cut=1 store=1 vector=sha256:46d5a147c9aa69e0b26cc37d4b471056d69b4ba7be22b2c67f1515bb5b02c168
-      sha256:d997e3e59a16082033d27d5af1add746caac22e5958c934de62321d405ea265a 2164718
+    gzip libdeflate level=7 members=single block=1048576 cut=1 store=1 vector=sha256:59a64fd3ca04fdfcdc931c5c3ca66352ed60c989cbd8d7770dbffa0a0500fdd5
+      sha256:0bd2425f3f5d07651bd9e65733e5b28ad7522cfd22bfdbbe09ee3489eb6c5018 2171863
+    zstd zstd=10507 level=1 match=6 window=21 block=2097152 cut=1 store=1 vector=sha256:054a6303cad4ae97464fccf024f9e4be6d9de8551290e3d72edaa2564f0ad548
+      sha256:223d77079e7c7420b2da5d469a94d73b660344f0f1ecf3f80b05181a9d2cdd1a 2164772
+    zstd zstd=10507 level=3 window=21 block=2097152 cut=1 store=1 vector=sha256:40fc976078384c7a25c090acfa29a259e9b56d89a7732f83969646d1238bee17
+      sha256:73c7099ab76365a5b8e39faa0f8f6993ceb4eab5b856bd2e8e2c82ee5493bb71 2164721
+    zstd zstd=10507 level=9 window=21 block=2097152 cut=1 store=1 vector=sha256:46d5a147c9aa69e0b26cc37d4b471056d69b4ba7be22b2c67f1515bb5b02c168
+      sha256:84fdad534730e0a978f00864b82bc6db5278749e8a9ede7bbad398693623973d 2164659
     gzip libdeflate level=5 members=multi block=1048576 cut=1 store=1 vector=sha256:aaba368d5c41ac18928777fb3be39406bae2f04b179d57527cf417b476ed78ca
       sha256:882b33211b98b8648fed937428273f7aa526b51b24f3ac68c7671bd2b311091c 2172023
     ");
@@ -120,7 +120,7 @@ fn frames(mut blob: &[u8]) -> Vec<&[u8]> {
 
 #[test]
 fn a_large_file_gives_the_same_blocks_wherever_it_stands() -> Result<(), Error> {
-    let large = noise((5 << 19) + 100);
+    let large = noise((5 << 20) + 100);
     let blob = |others: &[(&str, usize)]| {
         let mut builder = PlanBuilder::new(PlanOptions::default());
         builder.bytes(path("m/large"), large.clone())?;
