@@ -12,9 +12,12 @@ pub(super) fn word_at(bytes: &[u8], start: usize) -> Option<u64> {
     Some(u64::from_le_bytes(*bytes.get(start..)?.first_chunk()?))
 }
 
+/// How many bits there are at least after a refill.
+pub(super) const REFILLED: u32 = 56;
+
 /// A position in a stream and up to 63 of the bits that follow it.
 ///
-/// After [`refill`](Self::refill) there are at least 56 bits; the reader does not check that more are taken.
+/// After [`refill`](Self::refill) there are at least [`REFILLED`] bits; the reader does not check that more are taken.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct BitReader {
     /// The next bits, the first one lowest. Bits above `count` are those that the next refill brings again.

@@ -1,6 +1,8 @@
 //! Canonical Huffman codes as lookup tables that tell how far to move instead of what to write.
 
-/// How many bits index a table. Measured: 9 and 11 are slower, one for its long words, the other for filling.
+use super::bits::{BitReader, REFILLED};
+
+/// How many bits index a table. Measured: with 9 and 11 it takes as long.
 const INDEX_BITS: u32 = 10;
 const ENTRIES: usize = 1 << INDEX_BITS;
 /// The longest code word of the format.
@@ -15,8 +17,8 @@ pub(super) const END_OF_BLOCK: usize = 256;
 pub(super) struct Step(u16);
 
 impl Step {
-    /// The bits that tell how far.
-    const BITS: u16 = 0x1f;
+    /// The bits that tell how far: as many as a shift of 64 bits looks at, so that nothing needs to cut them out.
+    const BITS: u16 = 0x3f;
     const BEFORE_DISTANCE: u16 = 1 << 8;
     const END: u16 = 1 << 9;
     const INVALID: u16 = 1 << 10;
@@ -26,6 +28,11 @@ impl Step {
     #[inline(always)]
     pub(super) fn bits(self) -> u32 {
         u32::from(self.0 & Self::BITS)
+    }
+
+    #[inline(always)]
+    fn is_short_literal(self) -> bool {
+        self.0 & !Self::BITS == 0
     }
 
     /// Whether the symbol is a length, which a distance follows.
@@ -136,6 +143,18 @@ impl Code {
             step
         } else {
             self.look_up_long(window)
+        }
+    }
+
+    /// Takes the first few literals off a window that was refilled; stops at any other symbol and at long words.
+    #[inline(always)]
+    pub(super) fn skip_literals(&self, reader: &mut BitReader) {
+        for _ in 0..REFILLED / INDEX_BITS {
+            let step = self.table[reader.window as usize % ENTRIES];
+            if !step.is_short_literal() {
+                break;
+            }
+            reader.take(step.bits());
         }
     }
 

@@ -31,7 +31,8 @@ pub(super) struct LastBlock {
 
 /// How many bits ahead of a place to begin, at first and when that did not suffice. Measured: half and twice as much
 /// take as long; without the second one, contents that hardly shrink take longer.
-const LEADS: [u64; 2] = [512, 8192];
+const LEADS: [u64; 2] = [512, LONGEST_LEAD];
+const LONGEST_LEAD: u64 = 8192;
 /// How many places are looked at in a block before the rest of it is read, so that no block takes long.
 const MOST_TRIES: u32 = 64;
 
@@ -39,6 +40,14 @@ const MOST_TRIES: u32 = 64;
 #[derive(Debug)]
 pub(super) struct Walker {
     codes: Codes,
+}
+
+/// What is certain about a block before its end is found.
+struct Certain {
+    /// A symbol begins here.
+    position: u64,
+    /// The leads that are worth trying.
+    leads: &'static [u64],
 }
 
 impl Walker {
@@ -87,7 +96,10 @@ impl Walker {
         if word.bits < search::SHORTEST {
             return self.read_to_end(bytes, start);
         }
-        let mut known = start;
+        let mut certain = Certain {
+            position: start,
+            leads: &LEADS,
+        };
         let mut search = Search::new(bytes, start, stream_end, word)?;
         for _ in 0..MOST_TRIES {
             let (place, end) = loop {
@@ -97,38 +109,46 @@ impl Walker {
                     break (place, end);
                 }
             };
-            if self.comes_by(bytes, place, &mut known)? {
+            if self.comes_by(bytes, place, &mut certain)? {
                 return Some(end);
             }
         }
-        self.read_to_end(bytes, known)
+        self.read_to_end(bytes, certain.position)
     }
 
     /// Whether a symbol begins at `place`; the block does not end before.
-    ///
-    /// At `known` a symbol begins for certain; it is set to a later position where one does.
-    fn comes_by(&self, bytes: &[u8], place: u64, known: &mut u64) -> Option<bool> {
-        for lead in LEADS {
-            if place <= known.saturating_add(lead) {
+    fn comes_by(&self, bytes: &[u8], place: u64, certain: &mut Certain) -> Option<bool> {
+        for &lead in certain.leads {
+            if place <= certain.position.saturating_add(lead) {
                 break;
             }
             let mut places = Places::all_from(&self.codes, bytes, place - lead)?;
             places.narrow_down(&self.codes, bytes, place)?;
             if let Some(only) = places.only() {
-                *known = only;
+                certain.position = only;
                 break;
             }
             if !places.begin_with(place) {
                 return Some(false);
             }
+            if lead == LONGEST_LEAD {
+                // Words of nearly the same length: it would be no better next time.
+                certain.leads = &[];
+            }
         }
-        *known = self.read_to(bytes, *known, place)?;
-        Some(*known == place)
+        certain.position = self.read_to(bytes, certain.position, place)?;
+        Some(certain.position == place)
     }
 
     /// Reads symbols until one begins at or after `target`, and returns where that is.
     fn read_to(&self, bytes: &[u8], position: u64, target: u64) -> Option<u64> {
         let mut reader = BitReader::at(bytes, position)?;
+        while reader.position() + 64 < target {
+            reader.refill(bytes)?;
+            self.codes.literals.skip_literals(&mut reader);
+            reader.refill(bytes)?;
+            reader.take(self.codes.look_up(reader.window)?);
+        }
         while reader.position() < target {
             reader.refill(bytes)?;
             reader.take(self.codes.look_up(reader.window)?);
@@ -140,6 +160,8 @@ impl Walker {
     fn read_to_end(&self, bytes: &[u8], position: u64) -> Option<u64> {
         let mut reader = BitReader::at(bytes, position)?;
         loop {
+            reader.refill(bytes)?;
+            self.codes.literals.skip_literals(&mut reader);
             reader.refill(bytes)?;
             if let Some(bits) = self.codes.look_up(reader.window) {
                 reader.take(bits);
