@@ -95,6 +95,16 @@ impl Codec {
         Ok(())
     }
 
+    pub(super) fn stitches(&self) -> bool {
+        matches!(
+            self.kind,
+            Kind::Gzip {
+                stitcher: Some(_),
+                ..
+            }
+        )
+    }
+
     /// Opens the end of the stream for the next one, where one member holds all.
     pub(super) fn stitch(&mut self) -> Result<()> {
         if let Kind::Gzip {
