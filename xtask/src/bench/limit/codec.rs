@@ -11,6 +11,12 @@ use crate::run::Result;
 /// What bytes stand around a stream, and how many more a stitcher may need.
 const ROOM: usize = 64;
 
+/// What an identity may say of zstd beside the level.
+const ZSTD_PARAMETERS: [(&str, fn(u32) -> CParameter); 2] = [
+    ("match", CParameter::MinMatch),
+    ("window", CParameter::WindowLog),
+];
+
 /// A codec with its recycled output.
 pub(super) struct Codec {
     kind: Kind,
@@ -48,12 +54,12 @@ impl Codec {
                 let level = value(identity, "level").ok_or_else(not_understood)?;
                 let mut compressor =
                     bulk::Compressor::new(level).map_err(|error| error.to_string())?;
-                if let Some(window) =
-                    value(identity, "window").and_then(|it| u32::try_from(it).ok())
-                {
-                    let parameter = CParameter::WindowLog(window);
-                    let set = compressor.set_parameter(parameter);
-                    set.map_err(|error| error.to_string())?;
+                for (name, parameter) in ZSTD_PARAMETERS {
+                    let number = value(identity, name).and_then(|it| u32::try_from(it).ok());
+                    if let Some(number) = number {
+                        let set = compressor.set_parameter(parameter(number));
+                        set.map_err(|error| error.to_string())?;
+                    }
                 }
                 Kind::Zstd(compressor)
             }

@@ -225,11 +225,14 @@ fn identity(ours: Ours) -> Result<String> {
         _ => Level::Default,
     };
     let mut options = EncodeOptions::new(format, level);
-    if matches!(ours.kind, Kind::Members | Kind::Estargz) {
+    if ours.kind == Kind::Members {
         options.gzip_members = GzipMembers::Multi;
     }
-    let identity = EncoderIdentity::of(&options).map_err(|error| error.to_string())?;
-    Ok(identity.to_string())
+    let identity = match ours.kind {
+        Kind::Estargz => EncoderIdentity::of_seekable(&options),
+        _ => EncoderIdentity::of(&options),
+    };
+    Ok(identity.map_err(|error| error.to_string())?.to_string())
 }
 
 /// Reads `name=number` from the words of an identity.
