@@ -12,10 +12,12 @@ use crate::run::Result;
 const ROOM: usize = 64;
 
 /// What an identity may say of zstd beside the level.
-const ZSTD_PARAMETERS: [(&str, fn(u32) -> CParameter); 2] = [
+const ZSTD_PARAMETERS: [(&str, Setter); 2] = [
     ("match", CParameter::MinMatch),
     ("window", CParameter::WindowLog),
 ];
+
+type Setter = fn(u32) -> CParameter;
 
 /// A codec with its recycled output.
 pub(super) struct Codec {
