@@ -32,7 +32,7 @@ const CUT_RULE: u32 = 1;
 /// use imglayer::encode::{EncodeOptions, EncoderIdentity};
 ///
 /// let identity = EncoderIdentity::of(&EncodeOptions::default())?;
-/// assert!(identity.to_string().starts_with("gzip libdeflate level=5 members=single block=1048576 cut=1 store=1 vector=sha256:"));
+/// assert!(identity.to_string().starts_with("gzip libdeflate level=3 members=single block=1048576 cut=1 store=1 vector=sha256:"));
 /// # Ok::<(), imglayer::Error>(())
 /// ```
 #[derive(Clone)]
@@ -109,8 +109,9 @@ impl EncoderIdentity {
                 "zstd zstd={} level={}{} window={WINDOW_LOG}",
                 zstd::zstd_safe::version_number(),
                 kind.level.zstd(),
-                (kind.level.zstd_match_length())
-                    .map_or_else(String::new, |length| format!(" match={length}")),
+                (kind.level.zstd_parameters().iter())
+                    .map(|parameter| format!(" {}={}", parameter.name, parameter.value))
+                    .collect::<String>(),
             ),
         };
         let members = match (kind.codec, layout) {

@@ -29,6 +29,8 @@ use crate::Error;
 /// wait, so that a thread that is done finds the next one at once, and one that needs long for its block does not hold up
 /// the others.
 const WAITING_BLOCKS: usize = 6;
+/// As many of the longer blocks of zstd: they take twice the memory, and last as long.
+const WAITING_LONG_BLOCKS: usize = 4;
 
 /// How many blocks there are where the hash lane is all that there is.
 const UNENCODED_BLOCKS: usize = 4;
@@ -64,6 +66,7 @@ impl Pipeline {
         hasher: Hasher,
     ) -> Result<Self, Error> {
         let most_blocks = match encoder {
+            Some(_) if block_size > 1 << 20 => most_encoded.min(MOST_THREADS) + WAITING_LONG_BLOCKS,
             Some(_) => most_encoded.min(MOST_THREADS) + WAITING_BLOCKS,
             None => UNENCODED_BLOCKS,
         };
@@ -343,9 +346,9 @@ mod tests {
 
     #[test]
     fn a_panic_while_a_codec_is_made_is_a_bug_and_not_a_wait() {
-        let factory = CodecFactory::new((Codec::None, Level::Fast), Box::new(|| panic!("told to")));
+        let factory = CodecFactory::new(a_kind(), Box::new(|| panic!("told to")));
         let encoder = (own(2), Arc::new(factory));
-        let mut pipeline = Pipeline::start(Some(encoder), 2, Hasher::default()).unwrap();
+        let mut pipeline = Pipeline::start(Some(encoder), 2, 1 << 10, Hasher::default()).unwrap();
         submit(&mut pipeline, b"any");
         assert_eq!(pipeline.next().err().unwrap().kind(), ErrorKind::Bug);
     }

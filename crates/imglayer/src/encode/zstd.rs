@@ -32,8 +32,8 @@ impl Zstd {
         ] {
             compressor.set_parameter(parameter).map_err(refused)?;
         }
-        if let Some(length) = level.zstd_match_length() {
-            let parameter = CParameter::MinMatch(length);
+        for parameter in level.zstd_parameters() {
+            let parameter = (parameter.set)(parameter.value);
             compressor.set_parameter(parameter).map_err(refused)?;
         }
         Ok(Self {

@@ -77,18 +77,18 @@ fn a_plan_gives_the_bytes_that_it_always_gave() -> Result<(), Error> {
       sha256:8002f08ada039fd4c1ff1fb90a4bfd05255b8eb811cd169ad6e651d47372df40 6042624
     gzip libdeflate level=1 members=single block=1048576 cut=1 store=1 vector=sha256:645b353409866035c943e6ac934e006ea296e8132dc3212b7cbba7d1528c4b34
       sha256:80831ec3932c8a57bb483c0dbe7951e93aadce04cb90cb6718fbb7b4bc023deb 2173097
-    gzip libdeflate level=5 members=single block=1048576 cut=1 store=1 vector=sha256:a01f55af69d18bbfa84808a3fd3525faa3a8e0125cc081a1ba3fc96b7df93142
-      sha256:4296e1cee82298df976164f3806fd5155c655297e6f06e54dd269abc635a141f 2171893
+    gzip libdeflate level=3 members=single block=1048576 cut=1 store=1 vector=sha256:8fd01ade70a1a3bea3ee3c9265dbbe5e552e13a7fd45b0197cc6fae12a24a67b
+      sha256:aff007b7a141995627cb0f69b8cd58e71a6770760763f455f32eaa4b997d3f3f 2172442
     gzip libdeflate level=7 members=single block=1048576 cut=1 store=1 vector=sha256:59a64fd3ca04fdfcdc931c5c3ca66352ed60c989cbd8d7770dbffa0a0500fdd5
       sha256:0bd2425f3f5d07651bd9e65733e5b28ad7522cfd22bfdbbe09ee3489eb6c5018 2171863
     zstd zstd=10507 level=1 match=6 window=21 block=2097152 cut=1 store=1 vector=sha256:054a6303cad4ae97464fccf024f9e4be6d9de8551290e3d72edaa2564f0ad548
       sha256:223d77079e7c7420b2da5d469a94d73b660344f0f1ecf3f80b05181a9d2cdd1a 2164772
-    zstd zstd=10507 level=3 window=21 block=2097152 cut=1 store=1 vector=sha256:40fc976078384c7a25c090acfa29a259e9b56d89a7732f83969646d1238bee17
+    zstd zstd=10507 level=3 chain=15 hash=16 window=21 block=2097152 cut=1 store=1 vector=sha256:86c4ee81a22b5406dbf8bdd5a3fb04441421bb275f79697821d5111289d66108
       sha256:73c7099ab76365a5b8e39faa0f8f6993ceb4eab5b856bd2e8e2c82ee5493bb71 2164721
     zstd zstd=10507 level=9 window=21 block=2097152 cut=1 store=1 vector=sha256:46d5a147c9aa69e0b26cc37d4b471056d69b4ba7be22b2c67f1515bb5b02c168
       sha256:84fdad534730e0a978f00864b82bc6db5278749e8a9ede7bbad398693623973d 2164659
-    gzip libdeflate level=5 members=multi block=1048576 cut=1 store=1 vector=sha256:aaba368d5c41ac18928777fb3be39406bae2f04b179d57527cf417b476ed78ca
-      sha256:882b33211b98b8648fed937428273f7aa526b51b24f3ac68c7671bd2b311091c 2172023
+    gzip libdeflate level=3 members=multi block=1048576 cut=1 store=1 vector=sha256:c10dd942641eb34b44e8233556b2387ffde3eadcb03afc7b0dc765ff28a4b1cc
+      sha256:7b15950204fb5136c276aed9ae86946ac37033920cdb321987a323810e7e8d9b 2172571
     ");
     Ok(())
 }

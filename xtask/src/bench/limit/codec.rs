@@ -12,7 +12,9 @@ use crate::run::Result;
 const ROOM: usize = 64;
 
 /// What an identity may say of zstd beside the level.
-const ZSTD_PARAMETERS: [(&str, Setter); 2] = [
+const ZSTD_PARAMETERS: [(&str, Setter); 4] = [
+    ("chain", CParameter::ChainLog),
+    ("hash", CParameter::HashLog),
     ("match", CParameter::MinMatch),
     ("window", CParameter::WindowLog),
 ];

@@ -31,7 +31,7 @@ fn a_small_file_has_the_defaults() {
 #[test]
 fn an_error_has_its_place_and_key() {
     let check = |line: &str| refusal(&format!("{line}\n{SMALL}"));
-    insta::assert_snapshot!(check("\"nöme\" = 1"), @"img: img.toml:1:1: unknown key `nöme`, expected one of `name`, `tags`, `platforms`, `base`, `compression`, `level`, `hard_links`, `preserve_modes`, `layer`, `config`, `annotations`, `output`, `push`, `load`");
+    insta::assert_snapshot!(check("\"nöme\" = 1"), @"img: img.toml:1:1: unknown key `nöme`, expected one of `name`, `tags`, `platforms`, `base`, `compression`, `level`, `estargz`, `hard_links`, `preserve_modes`, `layer`, `config`, `annotations`, `output`, `push`, `load`");
     insta::assert_snapshot!(check("name = \"Hello\""), @"img: img.toml:1:8: `Hello`: the name of a repository is lower case, and `Hello` is not");
     insta::assert_snapshot!(check("name = 1"), @r#"
     img: img.toml:1:8: `name` cannot be `1`
