@@ -18,7 +18,7 @@ use crate::Error;
 pub enum Level {
     /// For blobs that live for minutes.
     Fast,
-    /// Faster than the usual tools at their default, and no larger.
+    /// Faster than Go's encoders at their default, and no larger.
     #[default]
     Default,
     /// For blobs that are written once and pulled often.

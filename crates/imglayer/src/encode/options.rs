@@ -36,7 +36,7 @@ pub struct EncodeOptions {
     /// How the blocks stand in a gzip file; without meaning for other codecs.
     pub gzip_members: GzipMembers,
     /// How many blocks are encoded at the same time, at most; more than 1024 count as 1024, and with 1 no thread is
-    /// started at all. Never changes a byte. Memory grows with it, by 2 MiB each.
+    /// started at all. Never changes a byte. Memory grows with it, by 2 MiB each, with zstd by 4 MiB.
     pub threads: NonZeroUsize,
     /// Threads that other writers use as well, instead of own ones. Never changes a byte.
     pub shared_threads: Option<Threads>,
