@@ -1,7 +1,7 @@
 // Serves the stargz snapshotter to a containerd: snapshotter SOCKET DIRECTORY
 //
-// The daemon of that project is in a module of its own that the module proxy does not have; this has
-// its service with all defaults but one. Registries on this host are reached without TLS.
+// The daemon of that project is in a module of its own, which is no library; this has its service
+// with all defaults but one. Registries on this host are reached without TLS.
 package main
 
 import (
