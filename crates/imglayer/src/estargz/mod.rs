@@ -92,9 +92,9 @@ pub struct EstargzOptions {
     pub chunk_size: u32,
     /// How many uncompressed bytes a gzip member has at least before the next chunk starts another: 0 to 1 GiB.
     ///
-    /// More makes layers of many small files smaller, and lets a reader fetch more than it needs. Readers before version
-    /// 0.13 of the stargz snapshotter do not understand layers whose chunks share members, and version 0.18 does not
-    /// verify them.
+    /// More makes layers of many small files smaller, and lets a reader fetch more than it needs. Versions of the stargz
+    /// snapshotter before 0.13 do not understand layers whose chunks share members, and `VerifyTOC` of its library
+    /// refuses them in version 0.18.
     pub min_chunk_size: u32,
     /// Entries that a container needs first, in the order in which they stand in the layer.
     ///
