@@ -16,6 +16,7 @@ mod rows;
 mod tools;
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::thread;
 
@@ -45,8 +46,8 @@ pub(crate) struct Options {
     #[arg(long, value_name = "TEXT")]
     contender: Option<String>,
     /// How many pairs a contender runs; two are enough of one that takes over 20 s
-    #[arg(long, default_value_t = 5)]
-    pairs: usize,
+    #[arg(long, value_name = "N", default_value = "5")]
+    pairs: NonZeroUsize,
     /// Measures this program instead of building ours
     #[arg(long, value_name = "FILE")]
     img: Option<PathBuf>,
@@ -68,6 +69,20 @@ impl Options {
         Name::ALL
             .into_iter()
             .filter(|name| self.corpus.is_empty() || self.corpus.contains(name))
+    }
+
+    /// Refuses a name that nobody has, with which ours would be measured against no one.
+    fn check_contender(&self) -> Result<()> {
+        let Some(text) = self.contender.as_deref().filter(|text| *text != "none") else {
+            return Ok(());
+        };
+        let mut contenders = self.rows().flat_map(|row| row.contenders);
+        if contenders.any(|one| one.name.contains(text)) {
+            return Ok(());
+        }
+        Err(format!(
+            "no contender of these rows has {text:?} in its name; `none` measures ours alone"
+        ))
     }
 
     fn contenders(&self, row: &'static Row, corpus: Name) -> Vec<&'static Contender> {
@@ -114,7 +129,7 @@ impl Options {
                 .iter()
                 .map(|text| format!("--contender '{text}'")),
         );
-        if self.pairs != 5 {
+        if self.pairs.get() != 5 {
             words.push(format!("--pairs {}", self.pairs));
         }
         words.join(" ")
@@ -125,6 +140,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if in_ci() {
         return Err("a bench says nothing on a machine of CI".to_owned());
     }
+    options.check_contender()?;
     if cfg!(debug_assertions) {
         return run_optimised();
     }
@@ -232,7 +248,7 @@ impl<'a> Bench<'a> {
             });
         }
         if let Ok(samples) = &mut ours {
-            while samples.len() < self.options.pairs {
+            while samples.len() < self.options.pairs.get() {
                 samples.push(self.ours(row, &variables)?);
             }
         }
@@ -283,7 +299,7 @@ impl<'a> Bench<'a> {
         let run = || measure::run(&self.scratch, &scripts.prepare, &scripts.run, variables);
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         let warm_up = run()?;
-        let mut pairs = self.options.pairs;
+        let mut pairs = self.options.pairs.get();
         if warm_up.wall > SLOW {
             // Long enough to be warm by itself: it counts.
             pairs = pairs.min(2);
@@ -346,4 +362,44 @@ impl<'a> Bench<'a> {
 #[expect(clippy::needless_pass_by_value, reason = "as `map_err` hands it over")]
 fn text(error: std::io::Error) -> String {
     error.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    fn options(words: &[&str]) -> Options {
+        Line::parse_from(["bench"].iter().chain(words)).options
+    }
+
+    #[test]
+    fn contender_that_no_chosen_row_has_is_refused() {
+        let check = |words: &[&str]| options(words).check_contender();
+        assert_eq!(check(&[]), Ok(()));
+        assert_eq!(check(&["--contender", "none"]), Ok(()));
+        assert_eq!(check(&["--contender", "pigz -6"]), Ok(()));
+        let refused = check(&["--row", "zstd", "--contender", "pigz"]);
+        assert_eq!(
+            refused.unwrap_err(),
+            "no contender of these rows has \"pigz\" in its name; `none` measures ours alone"
+        );
+    }
+
+    #[test]
+    fn command_of_a_report_has_what_was_chosen() {
+        assert_eq!(options(&[]).command(), "cargo xtask bench");
+        let chosen = ["--row", "zstd", "--corpus", "C", "--pairs", "2"];
+        assert_eq!(
+            options(&chosen).command(),
+            "cargo xtask bench --row zstd --corpus c --pairs 2"
+        );
+    }
 }

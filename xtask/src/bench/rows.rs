@@ -54,7 +54,7 @@ impl Ours {
 
 const ALL: &[Name] = &[A, B, C];
 
-/// Rows of the same words: gzip and its kin from files.
+/// A row in few lines; codec, level and kind are what `img layer` is told.
 const fn row(
     name: &'static str,
     title: &'static str,

@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_machine_lacks_is_generated_and_copies_are_counted() {
+    fn a_file_that_is_gone_is_passed_over_and_copies_are_counted() {
         const SHARES: &[Share] = &[Share {
             sizes: 10..=20,
             files: 4,

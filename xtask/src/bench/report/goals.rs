@@ -74,7 +74,7 @@ const FLOORS: &[Floor] = &[
 /// Both tables of goals, for what was measured of them.
 pub(super) fn to_markdown(measured: &[Measured]) -> String {
     let mut text = String::from(
-        "\n## Goals\n\nThe worst of all corpora and contenders, with its place. What is not held stands in bold.\n\n\
+        "\n## Goals\n\nThe worst of what was measured, with its place. What is not held stands in bold.\n\n\
          | row | 85 % of the limit | faster than all | 1.005 of their bytes | less CPU than the stand-in | memory |\n\
          |---|---|---|---|---|---|\n",
     );
@@ -247,7 +247,7 @@ mod tests {
 
         ## Goals
 
-        The worst of all corpora and contenders, with its place. What is not held stands in bold.
+        The worst of what was measured, with its place. What is not held stands in bold.
 
         | row | 85 % of the limit | faster than all | 1.005 of their bytes | less CPU than the stand-in | memory |
         |---|---|---|---|---|---|

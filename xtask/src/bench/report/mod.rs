@@ -108,7 +108,8 @@ Each value is a median; in brackets stands how many times ours that is, of runs 
 theirs, …; five pairs after a warm-up, two where a run takes over 20 s). CPU is that of all processes, memory that of \
 the largest one. Inputs are in the page cache, outputs in memory. The limit is the CPU time of the parts (reading, \
 hashes, codec, stitching, writing), each measured alone in the same run, over the cores; in brackets how much of \
-that speed ours reaches.";
+that speed ours reaches. A run of everything leaves some contenders out on some corpora, for its time: what has no \
+line was not measured.";
 
 /// The table of one row.
 pub(super) fn table(rows: &[Measured]) -> String {
