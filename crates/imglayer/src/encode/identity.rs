@@ -11,6 +11,7 @@ use imgtar::Codec;
 
 use super::block::Block;
 use super::codec::{CodecFactory, Kind};
+use super::level::Level;
 use super::options::EncodeOptions;
 use super::output::{Layout, Output};
 use super::store::STORE_RULE;
@@ -109,9 +110,7 @@ impl EncoderIdentity {
                 "zstd zstd={} level={}{} window={WINDOW_LOG}",
                 zstd::zstd_safe::version_number(),
                 kind.level.zstd(),
-                (kind.level.zstd_parameters().iter())
-                    .map(|parameter| format!(" {}={}", parameter.name, parameter.value))
-                    .collect::<String>(),
+                parameters(kind.level),
             ),
         };
         let members = match (kind.codec, layout) {
@@ -129,6 +128,14 @@ impl EncoderIdentity {
             "{encoder}{members} block={block_size} cut={CUT_RULE} store={STORE_RULE} vector={vector}{choices}"
         )
     }
+}
+
+/// What is set of zstd beside the level, each with a space in front.
+fn parameters(level: Level) -> String {
+    let parameters = level.zstd_parameters().iter();
+    parameters.fold(String::new(), |text, parameter| {
+        format!("{text} {}={}", parameter.name, parameter.value)
+    })
 }
 
 impl fmt::Debug for EncoderIdentity {
@@ -245,7 +252,6 @@ fn vector(size: usize) -> Vec<u8> {
 mod tests {
     use super::super::options::GzipMembers;
     use super::*;
-    use crate::encode::Level;
 
     #[test]
     fn what_decides_bytes_decides_the_identity_and_threads_do_not() {
