@@ -2,8 +2,16 @@
 
 use imglayer::encode::{Blob, BlobWriter, Codec, EncodeOptions, GzipMembers, Level};
 
-/// How long a block may be.
+/// How long a block may be, but of zstd.
 pub(crate) const BLOCK: usize = 1 << 20;
+
+/// How long a block of a codec may be.
+pub(crate) fn block_size(codec: Codec) -> usize {
+    match codec {
+        Codec::Gzip | Codec::None => BLOCK,
+        Codec::Zstd => 2 * BLOCK,
+    }
+}
 
 /// Every kind of encoder.
 pub(crate) fn encoders() -> Vec<EncodeOptions> {

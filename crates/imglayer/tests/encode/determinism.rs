@@ -4,15 +4,16 @@ use imgcore::{DiffId, Digest};
 use imglayer::encode::{Blob, BlobWriter, Codec, EncodeOptions, Level, Threads, recompress};
 use proptest::prelude::*;
 
-use crate::content::{BLOCK, bytes, encode, encoders, noise, with_threads};
+use crate::content::{BLOCK, block_size, bytes, encode, encoders, noise, with_threads};
 
 const THREADS: [usize; 4] = [1, 2, 3, 64];
 
 #[test]
 fn threads_change_no_byte_at_any_length() {
-    for length in [0, 1, 100, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK + 77] {
-        let content = bytes(length);
-        for options in encoders() {
+    for options in encoders() {
+        let block = block_size(options.codec);
+        for length in [0, 1, 100, block - 1, block, block + 1, 3 * block + 77] {
+            let content = bytes(length);
             let expected = encode(&content, &with_threads(&options, 1));
             check_blob(&expected, &content);
             for threads in THREADS {
@@ -167,6 +168,7 @@ fn perform(calls: &[Call], content: &[u8], options: &EncodeOptions) -> (Blob, Ve
 /// Joins the writes between two cuts.
 fn without_chops(calls: &[Call], content: &[u8], options: &EncodeOptions) -> (Blob, Vec<u8>) {
     let mut writer = BlobWriter::new(Vec::new(), options).unwrap();
+    let block = block_size(options.codec);
     let (mut start, mut end, mut filled) = (0, 0, 0);
     for call in calls {
         match *call {
@@ -177,7 +179,7 @@ fn without_chops(calls: &[Call], content: &[u8], options: &EncodeOptions) -> (Bl
             }
             Call::Spare(length) => {
                 // What a full block has left is a whole new one.
-                let length = length.min(BLOCK - filled % BLOCK);
+                let length = length.min(block - filled % block);
                 (end, filled) = (end + length, filled + length);
             }
             Call::Write(length) => (end, filled) = (end + length, filled + length),

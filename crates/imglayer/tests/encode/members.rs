@@ -127,8 +127,10 @@ fn lengths() -> Vec<usize> {
         1,
         BLOCK + 1,
         3 * BLOCK + 5,
+        2 * BLOCK - 1,
         2 * BLOCK,
         2 * BLOCK,
+        2 * BLOCK + 1,
         700_000,
         700_000,
     ];
@@ -181,7 +183,15 @@ fn habits_of_the_caller_change_no_byte() {
 
 #[test]
 fn the_encoding_of_a_member_does_not_depend_on_where_it_stands() {
-    for length in [1, 5000, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK + 77] {
+    for length in [
+        1,
+        5000,
+        BLOCK - 1,
+        BLOCK,
+        BLOCK + 1,
+        2 * BLOCK,
+        2 * BLOCK + 77,
+    ] {
         let member = bytes(length);
         for options in encoders() {
             let alone = write(std::slice::from_ref(&member), &options, PLAIN);
@@ -329,6 +339,7 @@ fn length() -> impl Strategy<Value = usize> {
         6 => 0..5000_usize,
         3 => 0..400_000_usize,
         1 => BLOCK - 2..BLOCK + 3,
+        1 => 2 * BLOCK - 2..2 * BLOCK + 3,
         1 => BLOCK..3 * BLOCK,
     ]
 }
