@@ -6,6 +6,20 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata};
 use std::io;
 
+/// Looks at what stands at a name in a directory, a symlink for itself.
+#[cfg(not(windows))]
+pub(crate) fn item_metadata(item: &fs_err::DirEntry) -> io::Result<Metadata> {
+    item.metadata()
+}
+
+/// Looks at what stands at a name in a directory, a symlink for itself.
+///
+/// Directories of this host are late to learn of sizes and times, above all those of hard links, so the file is asked.
+#[cfg(windows)]
+pub(crate) fn item_metadata(item: &fs_err::DirEntry) -> io::Result<Metadata> {
+    fs_err::symlink_metadata(item.path())
+}
+
 /// Returns the permission bits of a file, or `None` on a host that has none.
 #[cfg(unix)]
 #[expect(clippy::unnecessary_wraps, reason = "other hosts have no modes")]

@@ -185,7 +185,7 @@ pub(crate) fn sorted_items(directory: &Path) -> io::Result<Vec<Item>> {
         let item = item?;
         items.push(Item {
             name: item.file_name(),
-            found: item.metadata().map(|metadata| Found::of(&metadata)),
+            found: sys::item_metadata(&item).map(|metadata| Found::of(&metadata)),
         });
     }
     items.sort_unstable_by(|left, right| left.name.cmp(&right.name));
