@@ -117,16 +117,17 @@ impl<'p> Picks<'p> {
 
     /// Takes what must stand before an entry at `path`.
     fn pick_before(&mut self, path: &LayerPath) -> Result<(), Error> {
-        let Some(directory) = path.parent() else {
-            return Ok(());
-        };
-        self.pick_before(&directory)?;
-        let whiteout = [WHITEOUT_PREFIX, path.file_name()].concat();
-        let before = [directory.child(OPAQUE_MARKER)?, directory.child(&whiteout)?];
-        for path in [directory].iter().chain(&before) {
-            if let Some(record) = self.find(path) {
-                self.take(record);
+        let mut directory = LayerPath::root();
+        // No recursion: archives may have paths that are deeper than the stack.
+        for name in path.components() {
+            let opaque = directory.child(OPAQUE_MARKER)?;
+            let whiteout = directory.child(&[WHITEOUT_PREFIX, name].concat())?;
+            for before in [&directory, &opaque, &whiteout] {
+                if let Some(record) = self.find(before) {
+                    self.take(record);
+                }
             }
+            directory = directory.child(name)?;
         }
         Ok(())
     }

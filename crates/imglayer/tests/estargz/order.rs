@@ -68,6 +68,21 @@ fn a_file_whose_directories_have_no_entries_can_be_prioritized() {
 }
 
 #[test]
+fn a_file_deeper_than_the_stack_can_be_prioritized() {
+    let deep = "d/".repeat(10_000) + "file";
+    let mut builder = builder();
+    builder
+        .bytes(path("a"), "1")
+        .and_then(|builder| builder.bytes(path(&deep), "2"))
+        .unwrap();
+    check(
+        &builder.finish().unwrap(),
+        &[&deep],
+        &[&deep, ".prefetch.landmark", "a"],
+    );
+}
+
+#[test]
 fn a_whiteout_stays_in_front_of_what_it_would_remove() {
     let mut builder = builder();
     for name in ["a", "a/b", "a/b/c"] {
