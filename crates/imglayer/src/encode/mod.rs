@@ -16,7 +16,8 @@
 //!
 //! # Limits
 //!
-//! A writer holds about two MiB for each thread and six more blocks, however long the blob is.
+//! A writer holds about 2 MiB for each thread and for six more blocks, with zstd 4 MiB and four more, however long the
+//! blob is.
 
 mod block;
 mod codec;

@@ -38,7 +38,8 @@ pub struct EncodeOptions {
     /// How many blocks are encoded at the same time, at most; more than 1024 count as 1024, and with 1 no thread is
     /// started at all. Never changes a byte. Memory grows with it, by 2 MiB each, with zstd by 4 MiB.
     pub threads: NonZeroUsize,
-    /// Threads that other writers use as well, instead of own ones. Never changes a byte.
+    /// Threads that other writers use as well, instead of own ones. Those that have nothing else to do may encode a few
+    /// more blocks at a time than [`threads`](Self::threads) says. Never changes a byte.
     pub shared_threads: Option<Threads>,
 }
 

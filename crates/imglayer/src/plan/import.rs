@@ -28,8 +28,8 @@ impl PlanBuilder {
     /// Adds the entries of a tar archive on disk, plain or compressed with gzip or zstd.
     ///
     /// Entries are planned like any other input: sorted, and equal files linked. Names of one file
-    /// stay names of one file. A plain archive is read again when the layer is written; of others
-    /// the contents are kept in the [spool directory](super::PlanOptions::spool_directory).
+    /// stay names of one file. The contents of a plain archive are read when the layer is written;
+    /// those of others are kept in the [spool directory](super::PlanOptions::spool_directory).
     ///
     /// # Errors
     ///
