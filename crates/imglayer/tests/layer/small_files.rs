@@ -1,5 +1,6 @@
 //! Layers of many small files, which several threads read.
 
+use std::io::{self, Write};
 use std::num::NonZeroUsize;
 
 use imglayer::{
@@ -54,7 +55,7 @@ fn the_layer_and_what_was_read_for_it_do_not_depend_on_threads() -> Result<(), E
         if entry.header().entry_type() == tar::EntryType::Regular {
             let name = String::from_utf8(entry.path_bytes().into_owned()).unwrap();
             let mut read = Vec::new();
-            std::io::Read::read_to_end(&mut entry, &mut read).unwrap();
+            io::Read::read_to_end(&mut entry, &mut read).unwrap();
             assert_eq!(read, content(name[5..].parse().unwrap()), "{name}");
             files += 1;
         }
@@ -108,6 +109,37 @@ fn a_file_that_is_gone_is_named_though_another_thread_looked_for_it() -> Result<
         let error = write_with(&plan, threads).err().unwrap();
         assert_eq!(error.kind(), ErrorKind::NotFound);
         assert_eq!(error.to_string(), "content of d00/f1001");
+    }
+    Ok(())
+}
+
+/// Takes nothing.
+struct Full;
+
+impl Write for Full {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::StorageFull.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn an_output_that_fails_ends_the_reading() -> Result<(), Error> {
+    let disk = Disk::new();
+    // Some ten blocks, so that there are files that nobody has read when the first one is written.
+    for number in 0..1_000 {
+        disk.write(&name(number), vec![b'x'; 10_000 + number]);
+    }
+    let plan = plan(&disk)?;
+    for threads in [1, 2, 16] {
+        let mut options = EncodeOptions::default();
+        options.codec = Codec::None;
+        options.threads = NonZeroUsize::new(threads).unwrap();
+        let error = write_layer(&plan, &options, Full).err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::Io);
     }
     Ok(())
 }
