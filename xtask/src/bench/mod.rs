@@ -159,6 +159,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         corpora: &corpora,
         tools: &tools.states,
         measured: Vec::new(),
+        to_come: options.rows().map(|row| row.name).collect(),
     };
     for row in options.rows() {
         let start = report.measured.len();
@@ -166,6 +167,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             report.measured.push(bench.measure(row, corpus)?);
         }
         println!("{}", report::table(&report.measured[start..]));
+        report.to_come.retain(|name| *name != row.name);
         // After each row, because a run is long and may be ended.
         if let Some(output) = options.output() {
             fs::write(&output, report.to_markdown()).map_err(text)?;

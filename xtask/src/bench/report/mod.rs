@@ -50,6 +50,8 @@ pub(super) struct Report<'a> {
     /// Versions of the contenders, or why they are missing.
     pub(super) tools: &'a BTreeMap<Tool, Result<String>>,
     pub(super) measured: Vec<Measured>,
+    /// Rows that are not measured yet.
+    pub(super) to_come: Vec<&'static str>,
 }
 
 impl Report<'_> {
@@ -59,6 +61,7 @@ impl Report<'_> {
             "# Benchmarks\n\nWritten by `{}`. {}\n\n{HOW_TO_READ}\n",
             self.command, self.machine
         );
+        text.push_str(&unfinished(&self.to_come));
         text.push_str(&self.summary());
         for rows in self.measured.chunk_by(|a, b| a.row.name == b.row.name) {
             text.push_str(&table(rows));
@@ -110,6 +113,15 @@ the largest one. Inputs are in the page cache, outputs in memory. The limit is t
 hashes, codec, stitching, writing), each measured alone in the same run, over the cores; in brackets how much of \
 that speed ours reaches. A run of everything leaves some contenders out on some corpora, for its time: what has no \
 line was not measured.";
+
+/// What a report lacks whose run was ended.
+fn unfinished(to_come: &[&str]) -> String {
+    if to_come.is_empty() {
+        return String::new();
+    }
+    let rows = to_come.join("`, `");
+    format!("\nThis run is not finished. Rows that it did not come to: `{rows}`.\n")
+}
 
 /// The table of one row.
 pub(super) fn table(rows: &[Measured]) -> String {
@@ -268,6 +280,15 @@ mod tests {
 
         - A: read 0.20, codec 3.40
         ");
+    }
+
+    #[test]
+    fn a_run_that_was_ended_says_what_it_did_not_come_to() {
+        assert_eq!(unfinished(&[]), "");
+        assert_eq!(
+            unfinished(&["estargz", "import"]),
+            "\nThis run is not finished. Rows that it did not come to: `estargz`, `import`.\n"
+        );
     }
 
     #[test]
