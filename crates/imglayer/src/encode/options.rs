@@ -75,7 +75,7 @@ impl Default for EncodeOptions {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[expect(clippy::exhaustive_enums, reason = "there is no third way")]
 pub enum GzipMembers {
-    /// Each block is a member: faster by a tenth, and cut short by readers that stop at the first member.
+    /// Each block is a member: faster by a twentieth, and cut short by readers that stop at the first member.
     Multi,
     /// One member of all blocks, which everything that reads gzip reads whole.
     #[default]

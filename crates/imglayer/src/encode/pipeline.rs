@@ -252,7 +252,7 @@ mod tests {
             match input {
                 [b'f', ..] => return Err(Error::new(ErrorKind::Unsupported, "no")),
                 [b'p', ..] => panic!("told to"),
-                [b's', ..] => thread::sleep(std::time::Duration::from_millis(20)),
+                [b's', ..] => thread::sleep(std::time::Duration::from_millis(150)),
                 _ => {}
             }
             output.clear();
