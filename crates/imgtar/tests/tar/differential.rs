@@ -44,6 +44,17 @@ fn every_kind_of_entry_is_listed_by_all() {
 }
 
 #[test]
+fn a_name_that_begins_with_a_space_is_listed_whole() {
+    let archive = tar_of([file(" two  spaces ", "x"), symlink(" soft", " target")]);
+    let expected = ours(&archive).unwrap();
+    for oracle in [Oracle::Go, Oracle::GnuTar, Oracle::Python] {
+        if let Some(view) = oracle.list(&archive) {
+            assert_eq!(view.as_ref(), Ok(&expected), "{oracle:?}");
+        }
+    }
+}
+
+#[test]
 fn what_needs_pax_is_listed_by_all() {
     all_agree(&tar_of([
         directory("é/"),

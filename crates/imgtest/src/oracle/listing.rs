@@ -67,7 +67,9 @@ pub(super) fn gnu_tar(archive: &[u8]) -> Option<View> {
     let program = tool("tar")?;
     let mut list = Command::new(&program);
     list.args(["--list", "--verbose", "--numeric-owner", "--full-time"]);
-    list.args(["--quoting-style=escape", "--absolute-names", "--file=-"]);
+    // Columns may end with spaces, so that one at the start of a name must not look like those.
+    list.args(["--quoting-style=escape", "--quote-chars= "]);
+    list.args(["--absolute-names", "--file=-"]);
     let mut extract = Command::new(program);
     extract.args(["--extract", "--to-stdout", "--file=-"]);
     for command in [&mut list, &mut extract] {
