@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use crate::containerd::Containerd;
 use crate::demo::{EXPECTED_LINE, demo};
+use crate::runtimes::{skopeo_copies_to_a_docker_archive, umoci_unpacks};
 use crate::tool::{copy_tree, img, succeed, text, tool};
 
 const TOC_DIGEST: &str = "containerd.io/snapshot/stargz/toc.digest";
@@ -197,33 +198,16 @@ fn podman_loads_and_runs_it() {
 
 #[test]
 fn umoci_unpacks_it() {
-    let (Some(umoci), Some(image)) = (tool("umoci"), image()) else {
-        return;
-    };
-    let work = TempDir::new().unwrap();
-    let bundle = work.path().join("bundle");
-    let name = format!("{}:demo", image.layout.display());
-    succeed(
-        Command::new(umoci)
-            .args(["unpack", "--image", &name])
-            .arg(&bundle),
-    );
-    assert!(bundle.join("rootfs/bin/hello").is_file());
+    let Some(image) = image() else { return };
+    umoci_unpacks(&image.layout);
 }
 
 #[test]
 fn skopeo_copies_it_to_a_docker_archive_whose_layers_have_its_diff_ids() {
-    let (Some(skopeo), Some(image)) = (tool("skopeo"), image()) else {
-        return;
-    };
-    let work = TempDir::new().unwrap();
-    let copy = work.path().join("image.tar");
-    let from = format!("oci:{}:demo", image.layout.display());
-    let to = format!("docker-archive:{}:hello:demo", copy.display());
-    succeed(Command::new(skopeo).args(["--insecure-policy", "copy", &from, &to]));
-    // The archive has plain tars, and `check` hashes them.
-    img(["check".as_ref(), copy.as_os_str()]);
-    let config = img(["inspect".as_ref(), copy.as_os_str(), "--config".as_ref()]);
-    let config: Value = serde_json::from_str(&config).unwrap();
-    assert_eq!(config["rootfs"], image.json("--config")["rootfs"]);
+    let Some(image) = image() else { return };
+    skopeo_copies_to_a_docker_archive(&image.layout, |archive| {
+        let config = img(["inspect".as_ref(), archive.as_os_str(), "--config".as_ref()]);
+        let config: Value = serde_json::from_str(&config).unwrap();
+        assert_eq!(config["rootfs"], image.json("--config")["rootfs"]);
+    });
 }

@@ -18,12 +18,16 @@ fn img_check_finds_nothing_wrong_with_the_demo() {
 
 #[test]
 fn umoci_unpacks_the_layout() {
-    let (Some(umoci), Some(demo)) = (tool("umoci"), demo()) else {
-        return;
-    };
+    let Some(demo) = demo() else { return };
+    umoci_unpacks(&demo.single);
+}
+
+/// Unpacks the image `demo` of a layout, if umoci is here.
+pub(crate) fn umoci_unpacks(layout: &Path) {
+    let Some(umoci) = tool("umoci") else { return };
     let work = TempDir::new().unwrap();
     let bundle = work.path().join("bundle");
-    let image = format!("{}:demo", demo.single.display());
+    let image = format!("{}:demo", layout.display());
     succeed(
         Command::new(umoci)
             .args(["unpack", "--image", &image])
@@ -34,17 +38,21 @@ fn umoci_unpacks_the_layout() {
 
 #[test]
 fn skopeo_copies_the_layout_to_a_docker_archive() {
-    let (Some(skopeo), Some(demo)) = (tool("skopeo"), demo()) else {
-        return;
-    };
+    let Some(demo) = demo() else { return };
+    skopeo_copies_to_a_docker_archive(&demo.layout, |_| {});
+}
+
+/// Copies the image `demo` of a layout, if skopeo is here, and checks the archive; `more` looks at it as well.
+pub(crate) fn skopeo_copies_to_a_docker_archive(layout: &Path, more: impl FnOnce(&Path)) {
+    let Some(skopeo) = tool("skopeo") else { return };
     let work = TempDir::new().unwrap();
-    let from = format!("oci:{}:demo", demo.layout.display());
-    let to = format!(
-        "docker-archive:{}:hello:demo",
-        work.path().join("image.tar").display()
-    );
+    let copy = work.path().join("image.tar");
+    let from = format!("oci:{}:demo", layout.display());
+    let to = format!("docker-archive:{}:hello:demo", copy.display());
     succeed(Command::new(skopeo).args(["--insecure-policy", "copy", &from, &to]));
-    img([Path::new("check"), &work.path().join("image.tar")]);
+    // The archive has plain tars, and `check` hashes them.
+    img([Path::new("check"), &copy]);
+    more(&copy);
 }
 
 #[test]

@@ -56,24 +56,26 @@ fn other_codecs_are_refused() {
     insta::assert_snapshot!(check(Codec::None), @"an eStargz layer is compressed with gzip, not uncompressed");
 }
 
+/// Returns the error of a plan that `change` makes.
+fn error_after(change: impl FnOnce(&mut imglayer::PlanBuilder)) -> String {
+    let mut builder = builder();
+    change(&mut builder);
+    let plan = builder.finish().unwrap();
+    error(&plan, EstargzOptions::default(), &EncodeOptions::default())
+}
+
 #[test]
 fn names_that_json_cannot_hold_are_refused() {
-    let error = |change: &dyn Fn(&mut imglayer::PlanBuilder)| {
-        let mut builder = builder();
-        change(&mut builder);
-        let plan = builder.finish().unwrap();
-        error(&plan, EstargzOptions::default(), &EncodeOptions::default())
-    };
     insta::assert_snapshot!(
-        error(&|builder| _ = builder.bytes(LayerPath::parse(b"a\xff").unwrap(), "").unwrap()),
+        error_after(|builder| _ = builder.bytes(LayerPath::parse(b"a\xff").unwrap(), "").unwrap()),
         @r#"entry name "a\xff" is not UTF-8, as eStargz wants it"#
     );
     insta::assert_snapshot!(
-        error(&|builder| _ = builder.symlink(path("a"), b"\xc3(").unwrap()),
+        error_after(|builder| _ = builder.symlink(path("a"), b"\xc3(").unwrap()),
         @r#"symlink a: text "\xc3(" is not UTF-8, as eStargz wants it"#
     );
     insta::assert_snapshot!(
-        error(&|builder| {
+        error_after(|builder| {
             let mut patch = MetadataPatch::default();
             patch.group_name = Some(b"\xff".to_vec());
             builder.directory(path("a")).unwrap().metadata_of_last(&patch).unwrap();
@@ -84,18 +86,12 @@ fn names_that_json_cannot_hold_are_refused() {
 
 #[test]
 fn directories_in_the_place_of_the_formats_files_are_refused() {
-    let error = |change: &dyn Fn(&mut imglayer::PlanBuilder)| {
-        let mut builder = builder();
-        change(&mut builder);
-        let plan = builder.finish().unwrap();
-        error(&plan, EstargzOptions::default(), &EncodeOptions::default())
-    };
     insta::assert_snapshot!(
-        error(&|builder| _ = builder.directory(path("stargz.index.json")).unwrap()),
+        error_after(|builder| _ = builder.directory(path("stargz.index.json")).unwrap()),
         @r#"stargz.index.json: "stargz.index.json" is a file in every eStargz layer"#
     );
     insta::assert_snapshot!(
-        error(&|builder| _ = builder.bytes(path(".prefetch.landmark/a"), "a").unwrap()),
+        error_after(|builder| _ = builder.bytes(path(".prefetch.landmark/a"), "a").unwrap()),
         @r#".prefetch.landmark/a: ".prefetch.landmark" is a file in every eStargz layer"#
     );
 }
