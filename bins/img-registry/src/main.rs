@@ -1,0 +1,5 @@
+//! `img-registry`: an OCI registry over files.
+
+#![forbid(unsafe_code)]
+
+fn main() {}
