@@ -1,6 +1,7 @@
 //! OCI Distribution client: protocol state machines, token exchange, retry, transport.
 //!
-//! Nothing is public yet: the crate holds its place in the dependency order that the repository's
-//! `ARCHITECTURE.md` fixes.
+//! So far there is the [`protocol`], which does no I/O.
 
 #![forbid(unsafe_code)]
+
+pub mod protocol;
