@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::path::Path;
 
 use imgcore::{Descriptor, DiffId, Digest, MediaType};
+use imgstore::OciLayout;
 use imgtar::Codec;
 use serde_json::{Map, Value, json};
 
@@ -263,6 +265,26 @@ pub fn index_of(images: &[Image]) -> ImageIndex {
         index,
         manifests,
     }
+}
+
+/// Writes blobs as an OCI layout in which `root` has the name.
+///
+/// # Panics
+///
+/// When the directory cannot be written.
+pub fn write_layout(
+    directory: &Path,
+    blobs: &BTreeMap<Digest, Vec<u8>>,
+    root: &Descriptor,
+    name: &str,
+) {
+    let layout = OciLayout::create(directory).expect("because the test owns the directory");
+    for bytes in blobs.values() {
+        let inserted = layout.blobs().insert(bytes);
+        inserted.expect("because the test owns the directory");
+    }
+    let added = layout.add(root, Some(name));
+    added.expect("because the test owns the directory");
 }
 
 /// Compresses at the library's default level: one gzip member or one zstd frame.

@@ -4,7 +4,8 @@
 //! * [`layer`]: the invariants that every layer satisfies, checked on a stream;
 //! * [`tree`]: random directory trees, and the same trees on disk;
 //! * [`image`]: small images as documents and blobs in memory;
-//! * [`oracle`]: what other programs make of an archive.
+//! * [`oracle`]: what other programs make of an archive;
+//! * [`peer`]: programs of others that a test starts for itself.
 //!
 //! ```
 //! use imgtest::tar::{directory, file, tar_of};
@@ -24,5 +25,6 @@
 pub mod image;
 pub mod layer;
 pub mod oracle;
+pub mod peer;
 pub mod tar;
 pub mod tree;

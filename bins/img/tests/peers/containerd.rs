@@ -1,11 +1,12 @@
 //! A containerd that a test starts for itself.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
+
+use imgtest::peer::{Running, wait_for};
 
 use crate::demo::EXPECTED_LINE;
-use crate::tool::{Running, succeed, text};
+use crate::tool::{succeed, text};
 
 /// A containerd of this test's own.
 pub(crate) struct Containerd<'a> {
@@ -35,21 +36,12 @@ impl<'a> Containerd<'a> {
             at("state"),
         );
         fs_err::write(directory.join("config.toml"), config).unwrap();
-        let log = fs_err::File::create(directory.join("log"))
-            .unwrap()
-            .into_parts()
-            .0;
-        let process = Command::new(containerd)
-            .arg("--config")
-            .arg(directory.join("config.toml"))
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
+        let mut command = Command::new(containerd);
+        command.arg("--config").arg(directory.join("config.toml"));
         let daemon = Self {
             ctr,
             socket,
-            _process: Running(process),
+            _process: Running::start(&mut command, &directory.join("log")),
         };
         daemon.wait(&directory.join("log"));
         daemon
@@ -86,20 +78,10 @@ impl<'a> Containerd<'a> {
     }
 
     fn wait(&self, log: &Path) {
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while !self
-            .command(&["version"])
-            .output()
-            .is_ok_and(|output| output.status.success())
-        {
-            let log = || fs_err::read_to_string(log).unwrap_or_default();
-            assert!(
-                Instant::now() < deadline,
-                "containerd does not answer:\n{}",
-                log()
-            );
-            std::thread::sleep(Duration::from_millis(100));
-        }
+        wait_for("containerd's answer", log, || {
+            let answer = self.command(&["version"]).output();
+            answer.is_ok_and(|output| output.status.success())
+        });
     }
 
     fn command(&self, arguments: &[&str]) -> Command {

@@ -1,17 +1,17 @@
 //! Readers that know eStargz fetch from a registry only what they read of a layer.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use imgtest::oracle::estargz::snapshotter;
+use imgtest::peer::{Access, DockerRegistry, Running, wait_for};
 use tempfile::TempDir;
 
 use crate::containerd::Containerd;
 use crate::demo::{EXPECTED_LINE, demo};
 use crate::estargz_image::{Image, image};
 use crate::estargz_layer::corpus::noise;
-use crate::registry::{Registry, log, wait_for};
-use crate::tool::{Running, copy_tree, succeed, text, tool};
+use crate::tool::{copy_tree, succeed, text, tool};
 
 /// What nobody reads, in the same layer as the program.
 const BULK: usize = 24 << 20;
@@ -36,14 +36,11 @@ fn containerd_with_the_stargz_snapshotter_runs_a_program_of_a_layer_that_is_not_
         return;
     };
     let socket = work.path().join("stargz.sock");
-    let snapshotter = Command::new(snapshotter)
-        .args([&socket, &work.path().join("stargz")])
-        .stdout(Stdio::null())
-        .stderr(log(&work.path().join("stargz.log")))
-        .spawn()
-        .unwrap();
-    let _snapshotter = Running(snapshotter);
-    wait_for("the snapshotter", || socket.exists());
+    let mut snapshotter = Command::new(snapshotter);
+    snapshotter.args([&socket, &work.path().join("stargz")]);
+    let log = work.path().join("stargz.log");
+    let _snapshotter = Running::start(&mut snapshotter, &log);
+    wait_for("the snapshotter", &log, || socket.exists());
     let plugin = format!(
         "[proxy_plugins.stargz]\ntype = \"snapshot\"\naddress = \"{}\"\n",
         socket.display()
@@ -104,10 +101,10 @@ fn podman_pulls_the_files_of_its_layers_by_their_ranges() {
 }
 
 /// Starts a registry that has the image, and returns the image's name in it.
-fn pushed(image: &Image, work: &Path) -> Option<(Registry, String)> {
-    let (program, skopeo) = (tool("docker-registry")?, tool("skopeo")?);
-    let registry = Registry::start(&program, work);
-    let name = format!("{}/hello:lazy", registry.address);
+fn pushed(image: &Image, work: &Path) -> Option<(DockerRegistry, String)> {
+    let skopeo = tool("skopeo")?;
+    let registry = DockerRegistry::start(Access::Open, work)?;
+    let name = format!("{}/hello:lazy", registry.address());
     let from = format!("oci:{}:demo", image.layout.display());
     succeed(
         Command::new(skopeo)

@@ -16,7 +16,6 @@ mod large;
 mod layers;
 mod lazy_pull;
 mod real_tree;
-mod registry;
 mod runtimes;
 mod templates;
 mod tool;

@@ -1,7 +1,7 @@
 //! Running `img` and the tools of others.
 
 use std::path::Path;
-use std::process::{Child, Command, Output};
+use std::process::{Command, Output};
 
 pub(crate) use imgtest::oracle::{go, tool};
 
@@ -30,16 +30,6 @@ pub(crate) fn succeed(command: &mut Command) -> Output {
 /// Returns what a command wrote to standard output.
 pub(crate) fn text(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-/// A process that ends with its guard.
-pub(crate) struct Running(pub(crate) Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 /// Copies a directory, as `cp -R` does.
