@@ -74,6 +74,16 @@ impl BlobStream {
         Ok(())
     }
 
+    /// Gives up the check, for a consumer that checks size and digest by itself: once is enough.
+    pub fn into_unverified(self) -> UnverifiedStream {
+        let primed = stream::iter(self.primed.map(Ok));
+        match self.hasher {
+            Some(_) => UnverifiedStream::new(primed.chain(self.inner)),
+            // It has ended, or it failed and its error was told.
+            None => UnverifiedStream::new(primed),
+        }
+    }
+
     fn check(&mut self, chunk: Option<Result<Bytes>>) -> Option<Result<Bytes>> {
         let mut hasher = self.hasher.take()?;
         match chunk {

@@ -1,0 +1,288 @@
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use imgcore::{Hasher, MediaType};
+use imgstore::blocking::{block_on, read_all};
+use imgstore::{BlobStream, MemoryStore, Presence, UnverifiedStream, conformance};
+use tempfile::TempDir;
+
+use super::*;
+
+/// A source that counts how often it was asked for bytes, and from where.
+#[derive(Default)]
+struct Counting {
+    store: MemoryStore,
+    opened: AtomicUsize,
+    ranges: Mutex<Vec<Range<u64>>>,
+}
+
+impl Counting {
+    fn with(bytes: &[u8]) -> Self {
+        let counting = Self::default();
+        counting.store.insert(bytes.to_vec());
+        counting
+    }
+
+    fn opened(&self) -> usize {
+        self.opened.load(Ordering::SeqCst)
+    }
+
+    fn ranges(&self) -> Vec<Range<u64>> {
+        self.ranges.lock().unwrap().clone()
+    }
+}
+
+impl BlobSource for Counting {
+    fn stat<'a>(&'a self, digests: &'a [Digest]) -> BoxFuture<'a, Result<Vec<Presence>>> {
+        self.store.stat(digests)
+    }
+
+    fn open<'a>(&'a self, descriptor: &'a Descriptor) -> BoxFuture<'a, Result<BlobStream>> {
+        self.opened.fetch_add(1, Ordering::SeqCst);
+        self.store.open(descriptor)
+    }
+
+    fn open_range<'a>(
+        &'a self,
+        descriptor: &'a Descriptor,
+        range: Range<u64>,
+    ) -> BoxFuture<'a, Result<UnverifiedStream>> {
+        self.ranges.lock().unwrap().push(range.clone());
+        self.store.open_range(descriptor, range)
+    }
+
+    fn local_path(&self, _digest: &Digest) -> Option<PathBuf> {
+        None
+    }
+}
+
+fn patterned(length: usize) -> Vec<u8> {
+    (0..=250).cycle().take(length).collect()
+}
+
+fn layer(bytes: &[u8]) -> Descriptor {
+    Descriptor::of(MediaType::OCI_LAYER_TAR, bytes)
+}
+
+fn empty_cache() -> (TempDir, Cache) {
+    let directory = tempfile::tempdir().unwrap();
+    let cache = Cache::open(directory.path().join("cache")).unwrap();
+    (directory, cache)
+}
+
+fn unfinished(cache: &Cache) -> Vec<PathBuf> {
+    let entries = fs_err::read_dir(cache.root().join(UNFINISHED)).unwrap();
+    entries.map(|entry| entry.unwrap().path()).collect()
+}
+
+#[test]
+fn it_conforms_and_leaves_nothing_unfinished() {
+    let directory = tempfile::tempdir().unwrap();
+    let count = AtomicUsize::new(0);
+    let place = || {
+        let number = count.fetch_add(1, Ordering::SeqCst);
+        directory.path().join(number.to_string())
+    };
+    conformance::all(|| Cache::open(place()).unwrap());
+    for number in 0..count.load(Ordering::SeqCst) {
+        let cache = Cache::open(directory.path().join(number.to_string())).unwrap();
+        assert_eq!(unfinished(&cache), Vec::<PathBuf>::new());
+    }
+}
+
+#[test]
+fn damage_is_found_by_readers() {
+    let (_directory, cache) = empty_cache();
+    conformance::damage_is_found(&cache, |digest, bytes| {
+        fs_err::write(cache.blob_path(digest), bytes).unwrap();
+    });
+}
+
+#[test]
+fn blobs_lie_where_bazel_has_them() {
+    let (_directory, cache) = empty_cache();
+    let digest = Digest::sha256_of(b"hello");
+    let expected = "cas/2c/2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
+    assert_eq!(cache.blob_path(&digest), cache.root().join(expected));
+    let mut hasher = Hasher::new(Algorithm::Sha512);
+    hasher.update(b"hello");
+    let path = cache.blob_path(&hasher.finish());
+    assert!(
+        path.starts_with(cache.root().join("sha512/cas/9b")),
+        "{path:?}"
+    );
+}
+
+#[test]
+fn a_blob_that_bazel_wrote_is_not_fetched() {
+    let (_directory, cache) = empty_cache();
+    let source = Counting::with(b"hello");
+    let path = cache.blob_path(&layer(b"hello").digest);
+    fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+    fs_err::write(&path, "hello").unwrap();
+    let ensured = block_on(cache.ensure(&layer(b"hello"), &source)).unwrap();
+    assert_eq!(ensured, Ensured::Present);
+    assert_eq!(source.opened(), 0);
+}
+
+#[cfg(unix)]
+#[test]
+fn use_makes_a_blob_young_and_directories_are_private() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let (_directory, cache) = empty_cache();
+    let source = Counting::with(b"hello");
+    let hello = layer(b"hello");
+    block_on(cache.ensure(&hello, &source)).unwrap();
+    let path = cache.blob_path(&hello.digest);
+    for directory in [
+        cache.root(),
+        path.parent().unwrap(),
+        &cache.root().join(UNFINISHED),
+    ] {
+        let mode = fs_err::metadata(directory).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700, "{directory:?}");
+    }
+    let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+    file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+    block_on(cache.ensure(&hello, &source)).unwrap();
+    let modified = fs_err::metadata(&path).unwrap().modified().unwrap();
+    assert!(modified > SystemTime::UNIX_EPOCH + Duration::from_secs(1));
+}
+
+#[test]
+fn a_damaged_blob_is_replaced() {
+    let bytes = patterned(100_000);
+    let (descriptor, source) = (layer(&bytes), Counting::with(&bytes));
+    let mut flipped = bytes.clone();
+    flipped[5000] ^= 1;
+    for damaged in [&flipped[..], &bytes[..10], &[]] {
+        let (_directory, cache) = empty_cache();
+        let path = cache.blob_path(&descriptor.digest);
+        fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+        fs_err::write(&path, damaged).unwrap();
+        let ensured = block_on(cache.ensure(&descriptor, &source)).unwrap();
+        assert_eq!(ensured, Ensured::Fetched { resumed_from: 0 });
+        assert_eq!(fs_err::read(&path).unwrap(), bytes);
+    }
+}
+
+#[test]
+fn what_a_killed_process_left_is_gone_on_with() {
+    let bytes = patterned(100_000);
+    let (_directory, cache) = empty_cache();
+    let (descriptor, source) = (layer(&bytes), Counting::with(&bytes));
+    let partial = cache.unfinished(&descriptor.digest);
+    fs_err::write(&partial, &bytes[..60_000]).unwrap();
+    let ensured = block_on(cache.ensure(&descriptor, &source)).unwrap();
+    let resumed_from = 60_000;
+    assert_eq!(ensured, Ensured::Fetched { resumed_from });
+    assert_eq!(source.ranges(), [60_000..100_000]);
+    assert_eq!(source.opened(), 0);
+    assert_eq!(read_all(&cache, &descriptor, u64::MAX).unwrap(), bytes);
+    assert_eq!(unfinished(&cache), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn all_bytes_of_a_killed_process_are_enough() {
+    let bytes = patterned(1000);
+    let (_directory, cache) = empty_cache();
+    let source = Counting::default();
+    let descriptor = layer(&bytes);
+    fs_err::write(cache.unfinished(&descriptor.digest), &bytes).unwrap();
+    block_on(cache.ensure(&descriptor, &source)).unwrap();
+    assert_eq!((source.opened(), source.ranges().len()), (0, 0));
+    assert_eq!(read_all(&cache, &descriptor, u64::MAX).unwrap(), bytes);
+}
+
+#[test]
+fn wrong_bytes_of_a_killed_process_are_fetched_again() {
+    let bytes = patterned(100_000);
+    let descriptor = layer(&bytes);
+    let long = [&bytes[..], b"more"].concat();
+    for left in [vec![0; 60_000], vec![0; 100_000], long] {
+        let (_directory, cache) = empty_cache();
+        let source = Counting::with(&bytes);
+        fs_err::write(cache.unfinished(&descriptor.digest), &left).unwrap();
+        block_on(cache.ensure(&descriptor, &source)).unwrap();
+        assert_eq!(source.opened(), 1, "{}", left.len());
+        assert_eq!(read_all(&cache, &descriptor, u64::MAX).unwrap(), bytes);
+    }
+}
+
+#[test]
+fn wrong_bytes_of_a_source_are_not_kept() {
+    let (_directory, cache) = empty_cache();
+    let hello = layer(b"hello");
+    let source = Counting::default();
+    source.store.insert_unchecked(hello.digest, "hellp");
+    let error = block_on(cache.ensure(&hello, &source)).unwrap_err();
+    assert!(
+        matches!(error.kind(), ErrorKind::DigestMismatch { .. }),
+        "{error}"
+    );
+    assert_eq!(source.opened(), 1, "it has no other bytes to offer");
+    assert_eq!(cache.size_of(&hello.digest).unwrap(), None);
+    assert_eq!(unfinished(&cache), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn a_blob_that_many_want_is_fetched_once() {
+    let bytes = patterned(300_000);
+    let (directory, _) = empty_cache();
+    let (descriptor, source) = (layer(&bytes), Counting::with(&bytes));
+    // Caches of their own know nothing of each other, as those of several processes.
+    let open = || Cache::open(directory.path().join("cache")).unwrap();
+    let caches = [open(), open(), open()];
+    std::thread::scope(|scope| {
+        for cache in caches.iter().chain(&caches) {
+            scope.spawn(|| block_on(cache.ensure(&descriptor, &source)).unwrap());
+        }
+    });
+    assert_eq!(source.opened(), 1);
+    assert_eq!(unfinished(&caches[0]), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn after_a_failed_fetch_the_next_one_may_try() {
+    let (_directory, cache) = empty_cache();
+    let hello = layer(b"hello");
+    let error = block_on(cache.ensure(&hello, &MemoryStore::new())).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    block_on(cache.ensure(&hello, &Counting::with(b"hello"))).unwrap();
+}
+
+#[cfg(unix)]
+#[test]
+fn only_what_nobody_works_at_is_left_over() {
+    let (_directory, cache) = empty_cache();
+    let (one, two) = (layer(b"one"), layer(b"two"));
+    let killed = cache.unfinished(&one.digest);
+    fs_err::write(&killed, "o").unwrap();
+    let Claim::Fetch(at_work) = block_on(cache.claim(&two)).unwrap() else {
+        panic!("nobody has it");
+    };
+    assert_eq!(cache.remove_leftovers(SystemTime::UNIX_EPOCH).unwrap(), 0);
+    let soon = SystemTime::now() + Duration::from_secs(3600);
+    assert_eq!(cache.remove_leftovers(soon).unwrap(), 1);
+    assert!(!killed.exists());
+    drop(at_work);
+    assert_eq!(unfinished(&cache), Vec::<PathBuf>::new());
+}
+
+#[cfg(unix)]
+#[test]
+fn no_symbolic_link_is_written_through() {
+    let (directory, cache) = empty_cache();
+    let hello = layer(b"hello");
+    let victim = directory.path().join("victim");
+    fs_err::write(&victim, "mine").unwrap();
+    fs_err::os::unix::fs::symlink(&victim, cache.unfinished(&hello.digest)).unwrap();
+    block_on(cache.ensure(&hello, &Counting::with(b"hello"))).unwrap_err();
+    assert_eq!(fs_err::read(&victim).unwrap(), b"mine");
+    let path = cache.blob_path(&hello.digest);
+    fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+    fs_err::os::unix::fs::symlink(&victim, &path).unwrap();
+    let error = read_all(&cache, &hello, 5).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Malformed);
+}

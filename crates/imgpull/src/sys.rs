@@ -1,0 +1,136 @@
+//! What depends on the operating system, with a portable way for the others.
+
+use std::io;
+
+pub(crate) use imp::*;
+
+/// What became of the wish to lock a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lock {
+    /// It is locked until it is closed.
+    Made,
+    /// Somebody else has locked it.
+    Taken,
+    /// There are no locks here.
+    Unsupported,
+}
+
+/// Says whether a cache that failed like this is of no use now, and everything else can go on without it.
+pub(crate) fn is_out_of_service(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull
+            | io::ErrorKind::QuotaExceeded
+            | io::ErrorKind::ReadOnlyFilesystem
+            | io::ErrorKind::PermissionDenied
+    )
+}
+
+#[cfg(unix)]
+mod imp {
+    use std::io;
+    use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+    use std::path::Path;
+
+    use fs_err::os::unix::fs::OpenOptionsExt;
+    use rustix::fs::{CWD, FlockOperation, OFlags, Timespec, Timestamps, UTIME_NOW, flock};
+    use rustix::io::Errno;
+
+    use super::Lock;
+
+    /// Makes a directory, and its parents, for the user alone. What is there keeps its mode.
+    pub(crate) fn create_private_directory(path: &Path) -> io::Result<()> {
+        let mut builder = std::fs::DirBuilder::new();
+        builder.recursive(true).mode(0o700).create(path)
+    }
+
+    /// Opens a file to write at its end, made if it is not there. A symbolic link is refused.
+    pub(crate) fn open_to_continue(path: &Path) -> io::Result<fs_err::File> {
+        let no_follow = OFlags::NOFOLLOW.bits();
+        fs_err::OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .mode(0o644)
+            .custom_flags(i32::try_from(no_follow).unwrap_or_default())
+            .open(path)
+    }
+
+    /// Locks a file until it is closed, unless somebody else has.
+    pub(crate) fn try_lock(file: &fs_err::File) -> io::Result<Lock> {
+        match flock(file.file(), FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Lock::Made),
+            Err(Errno::WOULDBLOCK) => Ok(Lock::Taken),
+            Err(Errno::BADF | Errno::NOLCK | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                Ok(Lock::Unsupported)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Says whether a path still names an open file.
+    pub(crate) fn is_at(file: &fs_err::File, path: &Path) -> io::Result<bool> {
+        let open = file.metadata()?;
+        match fs_err::symlink_metadata(path) {
+            Ok(found) => Ok(found.dev() == open.dev() && found.ino() == open.ino()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Marks a file as used now, for those who remove what was not used for long.
+    pub(crate) fn touch(path: &Path) -> io::Result<()> {
+        let now = || Timespec {
+            tv_sec: 0,
+            tv_nsec: UTIME_NOW,
+        };
+        let times = Timestamps {
+            last_access: now(),
+            last_modification: now(),
+        };
+        let flags = rustix::fs::AtFlags::SYMLINK_NOFOLLOW;
+        rustix::fs::utimensat(CWD, path, &times, flags).map_err(io::Error::from)
+    }
+
+    /// Makes renames inside of `directory` survive a crash of the machine.
+    pub(crate) fn sync_directory(directory: &Path) -> io::Result<()> {
+        fs_err::File::open(directory)?.sync_all()
+    }
+}
+
+#[cfg(not(unix))]
+mod imp {
+    use std::io;
+    use std::path::Path;
+
+    use super::Lock;
+
+    pub(crate) fn create_private_directory(path: &Path) -> io::Result<()> {
+        fs_err::create_dir_all(path)
+    }
+
+    pub(crate) fn open_to_continue(path: &Path) -> io::Result<fs_err::File> {
+        fs_err::OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .open(path)
+    }
+
+    /// Without locks nobody waits for another process.
+    pub(crate) fn try_lock(_file: &fs_err::File) -> io::Result<Lock> {
+        Ok(Lock::Unsupported)
+    }
+
+    pub(crate) fn is_at(_file: &fs_err::File, path: &Path) -> io::Result<bool> {
+        Ok(path.exists())
+    }
+
+    pub(crate) fn touch(_path: &Path) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub(crate) fn sync_directory(_directory: &Path) -> io::Result<()> {
+        Ok(())
+    }
+}
