@@ -210,6 +210,11 @@ impl LayerPath {
             .find(|component| component.starts_with(WHITEOUT_PREFIX))
     }
 
+    /// Returns a number that is smaller only for a path that comes earlier, and is compared faster.
+    pub(crate) fn order_key(&self) -> u128 {
+        order::key(&self.0)
+    }
+
     /// Returns the path of a name inside of this directory; the name is one component.
     pub(crate) fn child(&self, name: &[u8]) -> Result<Self, Error> {
         let is_plain = !name.is_empty() && !matches!(name, b"." | b"..");

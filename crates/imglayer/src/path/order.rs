@@ -24,6 +24,23 @@ pub(super) fn compare(left: &[u8], right: &[u8]) -> Ordering {
         .then_with(|| left.len().cmp(&right.len()))
 }
 
+/// Returns a number that is smaller only for a path that comes earlier; paths with equal ones are left to [`compare`].
+///
+/// It holds the start of the path, with 0 for `/`: no byte is smaller, so that a directory comes before its neighbours'
+/// longer names. Whiteouts come before every other name and are cut off.
+pub(super) fn key(path: &[u8]) -> u128 {
+    let mut key = [0; size_of::<u128>()];
+    let mut is_start = true;
+    for (at, (place, &byte)) in key.iter_mut().zip(path).enumerate() {
+        if is_start && path[at..].starts_with(WHITEOUT_PREFIX) {
+            break;
+        }
+        is_start = byte == b'/';
+        *place = if is_start { 0 } else { byte };
+    }
+    u128::from_be_bytes(key)
+}
+
 /// Returns how many bytes at the start of both are equal, looking at many at a time: neighbours share most of them.
 fn shared(left: &[u8], right: &[u8]) -> usize {
     const STRIDE: usize = 16;

@@ -234,6 +234,12 @@ proptest! {
             prop_assert_eq!(left.cmp(&right), key(&left).cmp(&key(&right)));
         }
         prop_assert_eq!(left == right, left.cmp(&right).is_eq());
+        for directory in ["", "longer/than/16/bytes", "15-of-its-bytes"] {
+            let directory = if directory.is_empty() { LayerPath::root() } else { path(directory) };
+            let [left, right] = [&left, &right].map(|it| directory.join(it));
+            let by_key = left.order_key().cmp(&right.order_key());
+            prop_assert!(by_key.is_eq() || by_key == left.cmp(&right), "{} {}", left, right);
+        }
     }
 
     #[test]

@@ -40,16 +40,7 @@ impl PlanBuilder {
 
     /// Takes the last record of each path, and refuses paths that cannot be together.
     fn choose(&self) -> Result<(Vec<u32>, Vec<Warning>), Error> {
-        let count = u32::try_from(self.records.len())
-            .map_err(|_| Error::invalid("a layer can have 4294967295 entries at most"))?;
-        let mut sorted: Vec<u32> = (0..count).collect();
-        // Inputs are often in order already, in long runs at least, which this way of sorting makes use of.
-        sorted.sort_by(|left, right| {
-            self.record(*left)
-                .path
-                .cmp(&self.record(*right).path)
-                .then(left.cmp(right))
-        });
+        let sorted = self.sorted()?;
         let mut order = Vec::with_capacity(sorted.len());
         let mut warnings = Vec::new();
         // The last entry that is no directory: nothing may be inside of it.
@@ -69,6 +60,22 @@ impl PlanBuilder {
             order.push(*last);
         }
         Ok((order, warnings))
+    }
+
+    /// Returns the records in the order of their paths, those of one path in the order in which they were added.
+    fn sorted(&self) -> Result<Vec<u32>, Error> {
+        let count = u32::try_from(self.records.len())
+            .map_err(|_| Error::invalid("a layer can have 4294967295 entries at most"))?;
+        let mut keyed: Vec<(u128, u32)> = (0..count)
+            .map(|at| (self.record(at).path.order_key(), at))
+            .collect();
+        // Inputs are often in order already, in long runs at least, which this way of sorting makes use of.
+        keyed.sort_by(|(left_key, left), (right_key, right)| {
+            left_key
+                .cmp(right_key)
+                .then_with(|| self.record(*left).path.cmp(&self.record(*right).path))
+        });
+        Ok(keyed.into_iter().map(|(_, at)| at).collect())
     }
 
     /// Compares the inputs for one path, the last of which is `taken`.

@@ -25,7 +25,7 @@ pub(crate) struct DiskFile {
 impl DiskFile {
     /// Returns where the file is; `entry` is its name in the layer.
     pub(crate) fn path(&self, directories: &Directories, entry: &LayerPath) -> PathBuf {
-        let directory = &directories.paths[self.directory as usize];
+        let directory = Path::new(&*directories.paths[self.directory as usize]);
         match &self.name {
             Some(name) => directory.join(&**name),
             None => directory.join(sys::name(entry.file_name()).unwrap_or_default()),
@@ -62,8 +62,9 @@ fn nanoseconds(time: SystemTime) -> i64 {
 /// The directories that files of a plan are in, each kept once.
 #[derive(Debug, Default)]
 pub(crate) struct Directories {
-    paths: Vec<Arc<Path>>,
-    numbers: HashMap<Arc<Path>, u32>,
+    paths: Vec<Arc<OsStr>>,
+    /// By their text: to take paths apart costs more than to keep one twice that is written in two ways.
+    numbers: HashMap<Arc<OsStr>, u32>,
     /// The directory of the file that was added last.
     last: Option<u32>,
 }
@@ -78,7 +79,7 @@ impl Directories {
         };
         let is_entry_name = sys::bytes(name) == Some(entry.file_name());
         DiskFile {
-            directory: self.number(parent),
+            directory: self.number(parent.as_os_str()),
             name: (!is_entry_name).then(|| name.into()),
             stamp: found.stamp,
         }
@@ -89,24 +90,24 @@ impl Directories {
         self.numbers = HashMap::new();
     }
 
-    fn number(&mut self, directory: &Path) -> u32 {
-        // Neighbours come one after the other; to take a path apart for its hash costs more than to compare it.
-        let is_last = |last: &u32| self.paths[*last as usize].as_os_str() == directory.as_os_str();
+    fn number(&mut self, directory: &OsStr) -> u32 {
+        // Neighbours come one after the other.
+        let is_last = |last: &u32| *self.paths[*last as usize] == *directory;
         if let Some(last) = self.last.filter(is_last) {
             return last;
         }
-        let number = self.number_by_path(directory);
+        let number = self.number_by_text(directory);
         self.last = Some(number);
         number
     }
 
-    fn number_by_path(&mut self, directory: &Path) -> u32 {
+    fn number_by_text(&mut self, directory: &OsStr) -> u32 {
         if let Some(number) = self.numbers.get(directory) {
             return *number;
         }
         let number = u32::try_from(self.paths.len())
             .expect("because each is in memory, and 2^32 paths do not fit there");
-        let directory: Arc<Path> = directory.into();
+        let directory: Arc<OsStr> = directory.into();
         self.paths.push(Arc::clone(&directory));
         self.numbers.insert(directory, number);
         number
