@@ -220,7 +220,8 @@ impl Arguments {
             .try_for_each(&mut *visit)?;
         for file in &self.add_from_file {
             let mut lines = Lines::open_to_read_again(context, "--add-from-file", file)?;
-            while let Some(line) = lines.next()? {
+            let mut line = Vec::new();
+            while lines.next(&mut line)? {
                 visit(Input::of_line(lines.source(&line)?))?;
             }
         }

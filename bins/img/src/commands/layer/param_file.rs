@@ -82,21 +82,21 @@ impl<'a> Lines<'a> {
         Ok(lines)
     }
 
-    /// Reads the next line that is not empty.
+    /// Reads the next line that is not empty into `line`; says whether there is one.
     ///
     /// # Errors
     ///
     /// Fails if the file cannot be read, or on a line of more than 16 MiB.
-    pub(super) fn next(&mut self) -> Result<Option<Vec<u8>>, Failure> {
+    pub(super) fn next(&mut self, line: &mut Vec<u8>) -> Result<bool, Failure> {
         loop {
             self.number += 1;
-            let mut line = Vec::new();
+            line.clear();
             let read = (&mut self.reader)
                 .take(LONGEST_LINE)
-                .read_until(b'\n', &mut line)
+                .read_until(b'\n', line)
                 .explain(|| format!("{} {}", self.flag, self.file.display()))?;
             if read == 0 {
-                return Ok(None);
+                return Ok(false);
             }
             if line.last() == Some(&b'\n') {
                 line.pop();
@@ -107,7 +107,7 @@ impl<'a> Lines<'a> {
                 return Err(self.failure("the line has more than 16 MiB"));
             }
             if !line.is_empty() {
-                return Ok(Some(line));
+                return Ok(true);
             }
         }
     }
@@ -159,13 +159,16 @@ impl<'a> Lines<'a> {
         &self,
         line: &'l [u8],
     ) -> Result<[&'l [u8]; N], Failure> {
-        let fields: Vec<&[u8]> = line.splitn(N, |&byte| byte == 0).collect();
-        fields.try_into().map_err(|fields: Vec<_>| {
-            let count = fields.len();
-            self.failure(&format!(
-                "{count} of {N} fields (a NUL byte separates them)"
-            ))
-        })
+        let mut fields = line.splitn(N, |&byte| byte == 0);
+        let mut cut: [&[u8]; N] = [&[]; N];
+        for (count, field) in cut.iter_mut().enumerate() {
+            *field = fields.next().ok_or_else(|| {
+                self.failure(&format!(
+                    "{count} of {N} fields (a NUL byte separates them)"
+                ))
+            })?;
+        }
+        Ok(cut)
     }
 
     fn layer_path(&self, path: &[u8]) -> Result<LayerPath, Failure> {
@@ -184,8 +187,8 @@ pub(super) fn read_sources(
     file: &Path,
 ) -> Result<Vec<SourceLine>, Failure> {
     let mut lines = Lines::open(context, flag, file)?;
-    let mut sources = Vec::new();
-    while let Some(line) = lines.next()? {
+    let (mut sources, mut line) = (Vec::new(), Vec::new());
+    while lines.next(&mut line)? {
         sources.push(lines.source(&line)?);
     }
     Ok(sources)
@@ -201,8 +204,8 @@ pub(super) fn read_symlinks(
     file: &Path,
 ) -> Result<Vec<(LayerPath, Vec<u8>)>, Failure> {
     let mut lines = Lines::open(context, "--symlinks-from-file", file)?;
-    let mut symlinks = Vec::new();
-    while let Some(line) = lines.next()? {
+    let (mut symlinks, mut line) = (Vec::new(), Vec::new());
+    while lines.next(&mut line)? {
         let [path, target] = lines.fields(&line)?;
         symlinks.push((lines.layer_path(path)?, target.to_vec()));
     }
@@ -219,8 +222,8 @@ pub(super) fn read_symlink_pairs(
     file: &Path,
 ) -> Result<Vec<(LayerPath, Vec<u8>)>, Failure> {
     let mut lines = Lines::open(context, "--symlink-pairs-from-file", file)?;
-    let mut symlinks = Vec::new();
-    while let Some(line) = lines.next()? {
+    let (mut symlinks, mut line) = (Vec::new(), Vec::new());
+    while lines.next(&mut line)? {
         let [source, target, name] = lines.fields(&line)?;
         if name.is_empty() {
             return Err(lines.failure("the name is empty"));
@@ -239,8 +242,8 @@ pub(super) fn read_symlink_pairs(
 /// Fails if the file cannot be read or a line is no path.
 pub(super) fn read_paths(context: &Context, file: &Path) -> Result<Vec<LayerPath>, Failure> {
     let mut lines = Lines::open(context, "--empty-files-from-file", file)?;
-    let mut paths = Vec::new();
-    while let Some(line) = lines.next()? {
+    let (mut paths, mut line) = (Vec::new(), Vec::new());
+    while lines.next(&mut line)? {
         let path = line.strip_prefix(b"/").unwrap_or(&line);
         paths.push(lines.layer_path(path)?);
     }

@@ -40,12 +40,13 @@ struct Header {
 /// layer.
 pub(super) fn read(context: &Context, file: &Path) -> Result<Vec<Input>, Failure> {
     let mut lines = Lines::open_to_read_again(context, "--place-files", file)?;
-    let Some(header) = lines.next()? else {
+    let mut line = Vec::new();
+    if !lines.next(&mut line)? {
         return Ok(Vec::new());
-    };
-    let header = Header::parse(&lines, &header)?;
+    }
+    let header = Header::parse(&lines, &line)?;
     let mut sources = Vec::new();
-    while let Some(line) = lines.next()? {
+    while lines.next(&mut line)? {
         let source = lines.source(&line)?;
         if header.skip.is_empty() || source.path != header.skip {
             sources.push(source);
