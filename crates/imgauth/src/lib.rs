@@ -1,6 +1,16 @@
 //! Credentials without HTTP: secrets, helper protocols, docker config, environment.
-//!
-//! Nothing is public yet: the crate holds its place in the dependency order that the repository's
-//! `ARCHITECTURE.md` fixes.
-
 #![forbid(unsafe_code)]
+
+mod credential;
+mod environment;
+mod host;
+mod keychain;
+mod resolution;
+mod secret;
+mod variables;
+
+pub use credential::{CacheCredential, RegistryCredential};
+pub use environment::Environment;
+pub use keychain::{Keychain, KeychainOptions};
+pub use resolution::{Anonymous, Answer, Fixed, Lookup, RegistryKeychain, Resolution};
+pub use secret::Secret;
