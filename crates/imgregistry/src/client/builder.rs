@@ -1,0 +1,194 @@
+//! The settings of a client.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use imgcore::RegistryHost;
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+
+use super::{Client, Gateway, Inner, Mirror, Observer, Security};
+use crate::error::{Error, Result};
+use crate::protocol::retry::Policy;
+use crate::{ClientIdentity, Clock, HttpOptions, HttpTransport, Proxies, TokioClock, Transport};
+
+/// How many requests may be in flight at once, unless told otherwise.
+const DEFAULT_REQUESTS: usize = 16;
+
+/// For how long a server may be silent, unless told otherwise. Registries have been seen to think for two minutes.
+const DEFAULT_PATIENCE: Duration = Duration::from_secs(180);
+
+/// Makes a [`Client`].
+#[derive(Default)]
+pub struct ClientBuilder {
+    http: HttpOptions,
+    transport: Option<Arc<dyn Transport>>,
+    clock: Option<Arc<dyn Clock>>,
+    observer: Option<Arc<dyn Observer>>,
+    policy: Policy,
+    max_requests: Option<usize>,
+    patience: Option<Duration>,
+    security: BTreeMap<RegistryHost, Security>,
+    mirrors: BTreeMap<RegistryHost, Vec<Mirror>>,
+    gateway: Option<Gateway>,
+    allowed_realms: Vec<(RegistryHost, RegistryHost)>,
+    follows_foreign_urls: bool,
+}
+
+impl ClientBuilder {
+    /// Says how often and how patiently requests are repeated.
+    #[must_use]
+    pub fn retry_policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Says how many requests may be in flight at once, answers that are still being read included. 0 counts as 1;
+    /// the default is 16.
+    ///
+    /// Copying within one client, from one repository to another, takes two at a time.
+    #[must_use]
+    pub fn max_requests_in_flight(mut self, count: usize) -> Self {
+        self.max_requests = Some(count);
+        self
+    }
+
+    /// Says for how long a server may be silent before it is given up. The default is 3 minutes.
+    #[must_use]
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience = Some(patience);
+        self
+    }
+
+    /// Says how one host may be spoken to.
+    #[must_use]
+    pub fn security(mut self, host: RegistryHost, security: Security) -> Self {
+        self.security.insert(host, security);
+        self
+    }
+
+    /// Trusts the authorities of a PEM text beside those of the system.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) for a text without a certificate.
+    pub fn extra_roots(mut self, pem: &[u8]) -> Result<Self> {
+        self.http.tls.add_roots(pem).map_err(Error::configuration)?;
+        Ok(self)
+    }
+
+    /// Shows a certificate to servers that ask for one.
+    #[must_use]
+    pub fn client_identity(mut self, identity: ClientIdentity) -> Self {
+        self.http.tls.identity = Some(identity);
+        self
+    }
+
+    /// Says which requests go through a proxy. The default is none.
+    #[must_use]
+    pub fn proxies(mut self, proxies: Proxies) -> Self {
+        self.http.proxies = proxies;
+        self
+    }
+
+    /// Says what the client calls itself.
+    #[must_use]
+    pub fn user_agent(mut self, user_agent: impl Into<String>) -> Self {
+        self.http.user_agent = Some(user_agent.into());
+        self
+    }
+
+    /// Adds a place to read from before the registry itself is asked. Mirrors are tried in the order they were added.
+    #[must_use]
+    pub fn mirror(mut self, registry: RegistryHost, mirror: Mirror) -> Self {
+        self.mirrors.entry(registry).or_default().push(mirror);
+        self
+    }
+
+    /// Sends everything to a gateway.
+    #[must_use]
+    pub fn gateway(mut self, gateway: Gateway) -> Self {
+        self.gateway = Some(gateway);
+        self
+    }
+
+    /// Lets a registry send its users' credentials to a token server of another domain.
+    #[must_use]
+    pub fn allow_token_realm(mut self, registry: RegistryHost, realm: RegistryHost) -> Self {
+        self.allowed_realms.push((registry, realm));
+        self
+    }
+
+    /// Reads layers from the `urls` of their descriptors where the registry does not have them: https only, without
+    /// credentials, and verified like everything. The default is to ignore them.
+    #[must_use]
+    pub fn follow_foreign_urls(mut self, follows: bool) -> Self {
+        self.follows_foreign_urls = follows;
+        self
+    }
+
+    /// Replaces the transport: for tests, and for programs with their own HTTP. Settings of TLS and proxies are then
+    /// not used.
+    #[must_use]
+    pub fn transport(mut self, transport: Arc<dyn Transport>) -> Self {
+        self.transport = Some(transport);
+        self
+    }
+
+    /// Replaces the clock: for tests.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// Tells somebody of every request, byte and wait.
+    #[must_use]
+    pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observer = Some(observer);
+        self
+    }
+
+    /// Makes the client, on the tokio runtime that the caller is on.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) for settings that cannot be used, and where there is
+    /// neither a runtime nor a transport.
+    pub fn build(self) -> Result<Client> {
+        let transport = match self.transport {
+            Some(transport) => transport,
+            None => Arc::new(HttpTransport::new(self.http).map_err(Error::configuration)?),
+        };
+        let permits = self.max_requests.unwrap_or(DEFAULT_REQUESTS);
+        Ok(Client(Arc::new(Inner {
+            transport,
+            clock: self.clock.unwrap_or_else(|| Arc::new(TokioClock::new())),
+            observer: self.observer,
+            ceiling: Arc::new(Semaphore::new(permits.clamp(1, Semaphore::MAX_PERMITS))),
+            runtime: Handle::try_current().ok(),
+            policy: self.policy,
+            patience: self.patience.unwrap_or(DEFAULT_PATIENCE),
+            follows_foreign_urls: self.follows_foreign_urls,
+            allowed_realms: self.allowed_realms,
+            security: self.security,
+            mirrors: self.mirrors,
+            gateway: self.gateway,
+            sessions: Mutex::new(HashMap::new()),
+        })))
+    }
+}
+
+impl fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientBuilder")
+            .field("http", &self.http)
+            .field("policy", &self.policy)
+            .field("security", &self.security)
+            .field("mirrors", &self.mirrors)
+            .field("gateway", &self.gateway)
+            .finish_non_exhaustive()
+    }
+}

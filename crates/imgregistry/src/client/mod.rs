@@ -1,0 +1,153 @@
+//! The client: settings, sessions, and the way to a repository.
+
+mod builder;
+mod gateway;
+mod mirror;
+mod observer;
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use imgcore::{RegistryHost, Repository};
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+
+pub use self::builder::ClientBuilder;
+pub use self::gateway::Gateway;
+pub use self::mirror::Mirror;
+pub(crate) use self::observer::Counted;
+pub use self::observer::{Counters, Event, Observer};
+use crate::error::Result;
+use crate::protocol::retry::Policy;
+use crate::session::Session;
+use crate::{Clock, Remote, Role, Transport};
+
+/// Talks to registries. Cheap to clone; clones share connections, tokens and the ceiling on requests in flight.
+///
+/// # Examples
+///
+/// ```no_run
+/// use imgregistry::{Client, TagOrDigest};
+///
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// let client = Client::builder().build()?;
+/// let remote = client.repository(&"quay.io".parse()?, &"team/app".parse()?)?;
+/// let tag: imgcore::Tag = "v1".parse()?;
+/// let fetched = remote.manifest(&TagOrDigest::from(tag)).await?;
+/// println!("{}", fetched.descriptor.digest);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Client(Arc<Inner>);
+
+/// How a host may be spoken to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Security {
+    /// TLS with a good certificate; plain HTTP to `localhost` and loopback addresses, or TLS if that is what is there.
+    #[default]
+    Default,
+    /// TLS with any certificate, or plain HTTP if that is what is there. For one host of which the user says so.
+    Insecure,
+    /// Plain HTTP.
+    PlainHttp,
+    /// TLS with a good certificate, on this machine as well.
+    Tls,
+}
+
+pub(crate) struct Inner {
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) observer: Option<Arc<dyn Observer>>,
+    /// Every request holds a place until its answer's body is done.
+    pub(crate) ceiling: Arc<Semaphore>,
+    pub(crate) runtime: Option<Handle>,
+    pub(crate) policy: Policy,
+    /// For so long a server may be silent.
+    pub(crate) patience: Duration,
+    pub(crate) follows_foreign_urls: bool,
+    /// Pairs of a registry and the host that may ask for its credentials.
+    pub(crate) allowed_realms: Vec<(RegistryHost, RegistryHost)>,
+    security: BTreeMap<RegistryHost, Security>,
+    mirrors: BTreeMap<RegistryHost, Vec<Mirror>>,
+    gateway: Option<Gateway>,
+    sessions: Mutex<HashMap<(RegistryHost, Role), Arc<Session>>>,
+}
+
+impl Client {
+    /// Starts with the settings: nobody logged in, no proxy, no mirror.
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder::default()
+    }
+
+    /// Names a repository of a registry. Nothing is sent.
+    ///
+    /// Docker's names are understood: `docker.io` is reached at the host that answers for it, and `debian` there is
+    /// `library/debian`.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) for a host that no URL can name.
+    pub fn repository(&self, host: &RegistryHost, name: &Repository) -> Result<Remote> {
+        let origin = self.session(host, Role::Registry)?;
+        let mut mirrors = Vec::new();
+        for mirror in self
+            .0
+            .mirrors
+            .get(host)
+            .map(Vec::as_slice)
+            .unwrap_or_default()
+        {
+            let session = self.session(&mirror.host, Role::Mirror)?;
+            if let Some(repository) = mirror.repository(&origin.name(name)) {
+                mirrors.push((session, repository, mirror.has_tags));
+            }
+        }
+        Ok(Remote::new(self.clone(), origin, name, mirrors))
+    }
+
+    /// Returns the settings and what is shared.
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.0
+    }
+
+    fn session(&self, host: &RegistryHost, role: Role) -> Result<Arc<Session>> {
+        let mut sessions = self
+            .0
+            .sessions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let key = (host.clone(), role);
+        if let Some(session) = sessions.get(&key) {
+            return Ok(Arc::clone(session));
+        }
+        let security = self.0.security.get(host).copied().unwrap_or_default();
+        let session = Session::new(host, role, security, self.0.gateway.as_ref())?;
+        let session = Arc::new(session);
+        sessions.insert(key, Arc::clone(&session));
+        Ok(session)
+    }
+}
+
+impl Inner {
+    /// Tells whoever watches.
+    pub(crate) fn observe(&self, event: &Event) {
+        if let Some(observer) = &self.observer {
+            observer.observe(event);
+        }
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("policy", &self.0.policy)
+            .field("security", &self.0.security)
+            .field("mirrors", &self.0.mirrors)
+            .field("gateway", &self.0.gateway)
+            .finish_non_exhaustive()
+    }
+}

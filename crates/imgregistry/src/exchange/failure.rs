@@ -1,0 +1,227 @@
+//! What went wrong with one attempt, as the retry policy and the caller want to know it.
+
+use std::time::{Duration, SystemTime};
+
+use http::StatusCode;
+
+use super::{Answer, Exchange};
+use crate::error::{Error, ErrorKind, Place};
+use crate::protocol::error_body;
+use crate::protocol::retry::{self, Class, Decision, Outcome, Policy};
+use crate::{TransportError, TransportErrorKind};
+
+/// The most of an error's body that is read, in bytes.
+const MAX_ERROR_BODY: usize = 64 * 1024;
+
+/// One attempt that failed.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) error: Error,
+    cause: Cause,
+}
+
+#[derive(Debug)]
+enum Cause {
+    /// An answer that says no.
+    Status {
+        status: u16,
+        retry_after: Option<String>,
+        body: String,
+    },
+    /// No answer, or not all of it.
+    Broken {
+        how: retry::Failure,
+        /// Whether another scheme might have worked.
+        is_handshake: bool,
+    },
+}
+
+impl Failure {
+    /// The exchange broke off before the head of an answer.
+    pub(crate) fn of_transport(place: &Place, error: TransportError) -> Self {
+        let (kind, how) = match error.kind() {
+            TransportErrorKind::Forbidden => (ErrorKind::Forbidden, retry::Failure::Permanent),
+            TransportErrorKind::Tls => (ErrorKind::Unavailable, retry::Failure::Permanent),
+            TransportErrorKind::Stalled => (ErrorKind::Unavailable, retry::Failure::Stalled),
+            TransportErrorKind::Body => (ErrorKind::Unavailable, retry::Failure::Truncated),
+            TransportErrorKind::Connect | TransportErrorKind::Reset => {
+                (ErrorKind::Unavailable, retry::Failure::Connection)
+            }
+        };
+        let is_handshake = matches!(
+            error.kind(),
+            TransportErrorKind::Tls | TransportErrorKind::Connect | TransportErrorKind::Reset
+        );
+        let next_step = match error.kind() {
+            TransportErrorKind::Tls => Some(
+                "trust the certificate's authority as an extra root, or name the host as insecure",
+            ),
+            TransportErrorKind::Connect => Some("check the host's name, port and proxy"),
+            _ => None,
+        };
+        let mut own = Error::new(kind, place, error.to_string());
+        if let Some(next_step) = next_step {
+            own = own.with_next_step(next_step);
+        }
+        Self {
+            error: own.with_source(error),
+            cause: Cause::Broken { how, is_handshake },
+        }
+    }
+
+    /// The body of an answer broke off.
+    pub(crate) fn of_body(place: &Place, error: TransportError) -> Self {
+        let mut failure = Self::of_transport(place, error);
+        if let Cause::Broken { is_handshake, .. } = &mut failure.cause {
+            *is_handshake = false;
+        }
+        failure
+    }
+
+    /// The server says no. Reads what it says about that.
+    pub(crate) async fn of_answer(answer: Answer) -> Self {
+        let (status, place) = (answer.status, answer.place.clone());
+        let content_type = answer.header(http::header::CONTENT_TYPE).map(str::to_owned);
+        let retry_after = answer.header(http::header::RETRY_AFTER).map(str::to_owned);
+        let bytes = answer.first_bytes(MAX_ERROR_BODY).await;
+        let said = error_body::parse(&bytes, content_type.as_deref());
+        let error = Error::new(of_status(status), &place, String::new())
+            .with_status(status)
+            .with_said(said);
+        Self {
+            error,
+            cause: Cause::Status {
+                status: status.as_u16(),
+                retry_after,
+                body: String::from_utf8_lossy(&bytes).into_owned(),
+            },
+        }
+    }
+
+    /// Something that no further attempt would change.
+    pub(crate) fn permanent(error: Error) -> Self {
+        Self {
+            error,
+            cause: Cause::Broken {
+                how: retry::Failure::Permanent,
+                is_handshake: false,
+            },
+        }
+    }
+
+    /// A body that ended early.
+    pub(crate) fn truncated(error: Error) -> Self {
+        Self {
+            error,
+            cause: Cause::Broken {
+                how: retry::Failure::Truncated,
+                is_handshake: false,
+            },
+        }
+    }
+
+    /// Says that another attempt may help, whatever the status says.
+    pub(crate) fn into_transient(self) -> Self {
+        Self {
+            cause: Cause::Broken {
+                how: retry::Failure::Connection,
+                is_handshake: false,
+            },
+            ..self
+        }
+    }
+
+    /// Returns whether the server may have been spoken to in the wrong scheme.
+    pub(crate) fn may_be_wrong_scheme(&self) -> bool {
+        matches!(
+            self.cause,
+            Cause::Broken {
+                is_handshake: true,
+                ..
+            }
+        )
+    }
+
+    /// Returns the status that the server answered with, if that is the failure.
+    pub(crate) fn status(&self) -> Option<u16> {
+        match self.cause {
+            Cause::Status { status, .. } => Some(status),
+            Cause::Broken { .. } => None,
+        }
+    }
+
+    pub(crate) fn outcome(&self) -> Outcome<'_> {
+        match &self.cause {
+            Cause::Status {
+                status,
+                retry_after,
+                body,
+            } => Outcome::Status {
+                status: *status,
+                retry_after: retry_after.as_deref(),
+                body,
+            },
+            Cause::Broken { how, .. } => Outcome::Broken(*how),
+        }
+    }
+
+    /// Returns how long to wait before the next attempt; `None` when there is to be none.
+    pub(super) fn pause(
+        &self,
+        exchange: Exchange<'_>,
+        class: Class,
+        attempt: u32,
+    ) -> Option<Duration> {
+        let clock = &exchange.client.clock;
+        let policy = exchange.session.policy(exchange.client);
+        let outcome = self.outcome();
+        let decision = retry::decide(
+            &policy,
+            class,
+            outcome,
+            attempt,
+            clock.wall(),
+            clock.jitter(),
+        );
+        match decision {
+            Decision::GiveUp => None,
+            Decision::Retry { after } => Some(after),
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::permanent(error)
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        failure.error
+    }
+}
+
+/// Returns whether an answer is one that time may change.
+pub(super) fn is_transient(answer: &Answer, class: Class) -> bool {
+    let outcome = Outcome::Status {
+        status: answer.status.as_u16(),
+        retry_after: None,
+        body: "",
+    };
+    let now = SystemTime::UNIX_EPOCH;
+    retry::decide(&Policy::default(), class, outcome, 1, now, 0.0) != Decision::GiveUp
+}
+
+/// Says who must act on a status.
+pub(crate) fn of_status(status: StatusCode) -> ErrorKind {
+    match status.as_u16() {
+        401 | 403 => ErrorKind::Denied,
+        404 => ErrorKind::NotFound,
+        405 | 501 => ErrorKind::Unsupported,
+        413 => ErrorKind::TooLarge,
+        429 => ErrorKind::Throttled,
+        408 | 425 | 499 | 500.. => ErrorKind::Unavailable,
+        _ => ErrorKind::Protocol,
+    }
+}

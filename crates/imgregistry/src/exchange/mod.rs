@@ -1,0 +1,165 @@
+//! One request with everything that belongs to it: authentication, redirects, retries, the ceiling.
+
+mod answer;
+mod failure;
+mod redirects;
+mod watched;
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use http::{Method, StatusCode};
+use imgcore::Repository;
+use url::Url;
+
+pub(crate) use self::answer::Answer;
+pub(crate) use self::failure::{Failure, of_status};
+use crate::client::Inner;
+use crate::error::{Error, ErrorKind, Place, Result};
+use crate::protocol::retry::Class;
+use crate::protocol::scope::ScopeSet;
+use crate::session::Session;
+use crate::{Event, RequestBody};
+
+/// One request, as often as it takes.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    pub(crate) place: Place,
+    pub(crate) class: Class,
+    pub(crate) method: Method,
+    pub(crate) url: Url,
+    pub(crate) headers: HeaderMap,
+    /// What can be sent again.
+    pub(crate) body: Bytes,
+    /// What a token must be good for.
+    pub(crate) scopes: ScopeSet,
+    /// Whether a redirect may be followed.
+    pub(crate) follows: bool,
+}
+
+/// A document that was read, with the head of its answer.
+#[derive(Debug)]
+pub(crate) struct Read {
+    pub(crate) headers: HeaderMap,
+    pub(crate) bytes: Bytes,
+}
+
+/// A session with the client that it belongs to.
+#[derive(Clone, Copy)]
+pub(crate) struct Exchange<'a> {
+    pub(crate) client: &'a Inner,
+    pub(crate) session: &'a Session,
+}
+
+impl Exchange<'_> {
+    /// Sends a request until there is an answer that trying again would not change.
+    ///
+    /// An answer of any status that the policy does not retry is returned, 404 and 401 included.
+    pub(crate) async fn call(self, call: &Call) -> Result<Answer> {
+        let mut attempt = 1;
+        loop {
+            let failure = match self.attempt(call).await {
+                Ok(answer) if !failure::is_transient(&answer, call.class) => return Ok(answer),
+                Ok(answer) => Failure::of_answer(answer).await,
+                Err(failure) => failure,
+            };
+            match self.wait(call.class, &failure, attempt).await {
+                true => attempt += 1,
+                false => return Err(failure.error.with_attempts(attempt)),
+            }
+        }
+    }
+
+    /// Waits for as long as the policy says, and returns whether to try again.
+    pub(crate) async fn wait(self, class: Class, failure: &Failure, attempt: u32) -> bool {
+        let clock = &self.client.clock;
+        let Some(pause) = failure.pause(self, class, attempt) else {
+            return false;
+        };
+        self.client.observe(&Event::Waiting {
+            host: failure.error.host().to_owned(),
+            attempt,
+            pause,
+        });
+        clock.sleep(pause).await;
+        true
+    }
+
+    /// Reads a document of at most `limit` bytes, again from its start when it breaks off.
+    pub(crate) async fn read(self, call: &Call, limit: usize) -> Result<Read> {
+        let mut attempt = 1;
+        loop {
+            let failure = match self.read_once(call, limit).await {
+                Ok(read) => return Ok(read),
+                Err(failure) => failure,
+            };
+            if !self.wait(call.class, &failure, attempt).await {
+                return Err(failure.error.with_attempts(attempt));
+            }
+            attempt += 1;
+        }
+    }
+
+    async fn read_once(self, call: &Call, limit: usize) -> Result<Read, Failure> {
+        let answer = self.attempt(call).await?;
+        if failure::is_transient(&answer, call.class) {
+            return Err(Failure::of_answer(answer).await);
+        }
+        if !answer.status.is_success() {
+            let repository = call.scopes.needed().repository();
+            return Err(self.refused(answer, repository).await.into());
+        }
+        let headers = answer.headers.clone();
+        let bytes = answer.bytes(limit).await?;
+        Ok(Read { headers, bytes })
+    }
+
+    /// Makes the error of an answer that says no.
+    pub(crate) async fn refused(self, answer: Answer, repository: &Repository) -> Error {
+        let is_from_registry = answer.is_from_registry();
+        let error = answer.into_error().await;
+        match error.kind() {
+            ErrorKind::Denied if is_from_registry => {
+                error.with_next_step(format!("log in for {repository}"))
+            }
+            _ => error,
+        }
+    }
+
+    /// Sends a request once, or twice when the registry asks for credentials.
+    async fn attempt(self, call: &Call) -> Result<Answer, Failure> {
+        self.settled(call, None).await
+    }
+
+    /// Sends to the scheme that the registry speaks, which the first exchange finds out where the settings leave it open.
+    async fn settled(
+        self,
+        call: &Call,
+        authorization: Option<&HeaderValue>,
+    ) -> Result<Answer, Failure> {
+        let mut call = call.clone();
+        loop {
+            self.session.rebase(&mut call.url);
+            let outcome = self.follow(&call, authorization).await;
+            let is_odd = match &outcome {
+                Ok(answer) => answer.status == StatusCode::BAD_REQUEST,
+                Err(failure) => failure.may_be_wrong_scheme(),
+            };
+            if !is_odd {
+                self.session.confirm();
+                return outcome;
+            }
+            if !self.session.try_other_scheme(self, &call.place).await {
+                return outcome;
+            }
+        }
+    }
+}
+
+/// Puts the credential in, marked so that nobody prints or indexes it.
+pub(crate) fn authorize(headers: &mut HeaderMap, authorization: Option<&HeaderValue>) {
+    if let Some(value) = authorization {
+        let mut value = value.clone();
+        value.set_sensitive(true);
+        headers.insert(AUTHORIZATION, value);
+    }
+}

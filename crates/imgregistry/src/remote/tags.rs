@@ -1,0 +1,111 @@
+//! The tags of a repository, page by page.
+
+use std::collections::HashSet;
+
+use http::Method;
+use http::header::LINK;
+use imgcore::Tag;
+use imgcore::json::{Limits, Value};
+use url::Url;
+
+use super::Remote;
+use crate::error::{Error, ErrorKind, Operation, Result};
+use crate::exchange::Read;
+use crate::pending::link;
+use crate::protocol::scope::Actions;
+
+/// The largest page that is read, in bytes.
+const MAX_PAGE: usize = 8 * 1024 * 1024;
+
+/// The pages of a repository's tags.
+#[derive(Debug)]
+pub struct Tags {
+    remote: Remote,
+    /// `None` behind the last page.
+    next: Option<Url>,
+    seen: HashSet<Url>,
+}
+
+impl Remote {
+    /// Starts to read the tags, in the registry's order.
+    pub fn tags(&self) -> Tags {
+        let site = self.origin();
+        Tags {
+            next: Some(site.session.endpoint().tags(&site.repository, None, None)),
+            remote: self.clone(),
+            seen: HashSet::new(),
+        }
+    }
+}
+
+impl Tags {
+    /// Reads the next page; `None` behind the last one. What is no tag by the specification is left out.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`] when there is no such repository, [`ErrorKind::Denied`],
+    /// [`ErrorKind::Forbidden`] when the next page is on another host, [`ErrorKind::Protocol`] when the pages go round in
+    /// a circle or are no list.
+    pub async fn next_page(&mut self) -> Result<Option<Vec<Tag>>> {
+        let Some(url) = self.next.take() else {
+            return Ok(None);
+        };
+        let site = self.remote.origin();
+        let place = site.place(Operation::ListTags, None);
+        if !self.seen.insert(url.clone()) {
+            let detail = "the pages go round in a circle";
+            return Err(Error::new(ErrorKind::Protocol, &place, detail));
+        }
+        let call = site.call(place, Method::GET, url.clone(), Actions::PULL);
+        let read = site.exchange(&self.remote).read(&call, MAX_PAGE).await?;
+        self.next = next_page(&call.place, &url, &read)?;
+        let tags = parse(&read.bytes)
+            .ok_or_else(|| Error::new(ErrorKind::Protocol, &call.place, "the answer is no list"))?;
+        Ok(Some(tags))
+    }
+
+    /// Reads all pages that are left.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`next_page`](Self::next_page).
+    pub async fn all(mut self) -> Result<Vec<Tag>> {
+        let mut all = Vec::new();
+        while let Some(page) = self.next_page().await? {
+            all.extend(page);
+        }
+        Ok(all)
+    }
+}
+
+/// Returns where the next page is, if there is one.
+pub(super) fn next_page(
+    place: &crate::error::Place,
+    url: &Url,
+    read: &Read,
+) -> Result<Option<Url>> {
+    let header = read.headers.get(LINK).and_then(|value| value.to_str().ok());
+    match header {
+        None => Ok(None),
+        Some(header) => link::next(url, header)
+            .map_err(|error| Error::new(ErrorKind::Forbidden, place, error.to_string())),
+    }
+}
+
+/// Reads `{"name": …, "tags": […]}`; without tags some registries say `null`.
+fn parse(bytes: &[u8]) -> Option<Vec<Tag>> {
+    let limits = Limits::default().with_case_variants(true);
+    let object = Value::parse(bytes, &limits).ok()?.as_object()?;
+    let Some(tags) = object.get("tags") else {
+        return Some(Vec::new());
+    };
+    if tags.is_null() {
+        return Some(Vec::new());
+    }
+    let tags = tags.as_array()?;
+    Some(
+        tags.iter()
+            .filter_map(|tag| tag.as_str()?.parse().ok())
+            .collect(),
+    )
+}

@@ -1,0 +1,221 @@
+//! What the client knows of one host: how it is reached, and what it wants to see first.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use bytes::Bytes;
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::{Method, StatusCode};
+use imgcore::{RegistryHost, Repository};
+use url::Url;
+
+use crate::client::{Gateway, Inner, Security};
+use crate::error::{Error, Operation, Place, Result};
+use crate::exchange::{Call, Exchange, Failure};
+use crate::protocol::retry::{Class, Policy};
+use crate::protocol::scope::{Actions, Scope, ScopeSet};
+use crate::protocol::url::{Endpoint, Origin, Scheme};
+use crate::{Role, Route, Verification};
+
+/// Tells a gateway which registry is meant.
+const ORIGINAL_HOST: HeaderName = HeaderName::from_static("x-rules_img-original-host");
+
+/// How often a mirror is asked: there is another place to go to.
+const MIRROR_ATTEMPTS: u32 = 2;
+
+/// One registry, mirror or gateway, shared by everything that talks to it.
+#[derive(Debug)]
+pub(crate) struct Session {
+    host: RegistryHost,
+    role: Role,
+    /// The ways to reach it, best first.
+    ways: Vec<Way>,
+    current: AtomicUsize,
+    /// Whether the current way has brought an answer.
+    is_confirmed: AtomicBool,
+    gateway: Option<Gateway>,
+}
+
+#[derive(Clone, Debug)]
+struct Way {
+    endpoint: Endpoint,
+    verification: Verification,
+}
+
+impl Session {
+    /// Makes the session of a host. Nothing is sent yet.
+    pub(crate) fn new(
+        host: &RegistryHost,
+        role: Role,
+        security: Security,
+        gateway: Option<&Gateway>,
+    ) -> Result<Self> {
+        let ways = match gateway {
+            Some(gateway) => vec![Way {
+                endpoint: gateway.endpoint().clone(),
+                verification: Verification::Required,
+            }],
+            None => ways(host, security)?,
+        };
+        Ok(Self {
+            host: host.clone(),
+            role: if gateway.is_some() {
+                Role::Gateway
+            } else {
+                role
+            },
+            is_confirmed: AtomicBool::new(ways.len() == 1),
+            ways,
+            current: AtomicUsize::new(0),
+            gateway: gateway.cloned(),
+        })
+    }
+
+    fn way(&self) -> &Way {
+        let current = self.current.load(Ordering::Acquire);
+        // The index only ever moves inside of the list.
+        self.ways.get(current).unwrap_or(&self.ways[0])
+    }
+
+    /// Returns where requests go.
+    pub(crate) fn endpoint(&self) -> &Endpoint {
+        &self.way().endpoint
+    }
+
+    /// Returns the repository as the registry calls it.
+    pub(crate) fn name(&self, repository: &Repository) -> Repository {
+        match &self.gateway {
+            Some(_) => Endpoint::new(&self.host, Scheme::Https)
+                .map_or_else(|_| repository.clone(), |own| own.repository(repository)),
+            None => self.endpoint().repository(repository),
+        }
+    }
+
+    /// Returns the host as errors and progress name it.
+    pub(crate) fn label(&self) -> String {
+        match &self.gateway {
+            Some(gateway) => format!("{gateway} for {}", self.host),
+            None => self.host.to_string(),
+        }
+    }
+
+    pub(crate) fn host(&self) -> &RegistryHost {
+        &self.host
+    }
+
+    pub(crate) fn role(&self) -> Role {
+        self.role
+    }
+
+    /// Returns where an operation on this host happens.
+    pub(crate) fn place(&self, operation: Operation, repository: Option<&Repository>) -> Place {
+        Place {
+            operation,
+            repository: repository.map(|repository| repository.to_string()),
+            subject: None,
+            digest: None,
+            host: self.label(),
+            role: self.role,
+        }
+    }
+
+    /// Returns the way to the host itself.
+    pub(crate) fn route(&self) -> Route {
+        Route {
+            verification: self.way().verification,
+            socket: self
+                .gateway
+                .as_ref()
+                .and_then(Gateway::socket)
+                .map(Arc::<Path>::from),
+            ..Route::new(self.role)
+        }
+    }
+
+    /// Returns whether a URL leads to the host itself, where its credentials may go.
+    pub(crate) fn is_home(&self, url: &Url) -> bool {
+        let home = self.endpoint().origin();
+        home.is_some() && home == Origin::of(url)
+    }
+
+    /// Adds what every request to the host itself carries.
+    pub(crate) fn dress(&self, headers: &mut HeaderMap) {
+        if self.gateway.is_some()
+            && let Ok(host) = HeaderValue::from_str(self.host.as_str())
+        {
+            headers.insert(ORIGINAL_HOST, host);
+        }
+    }
+
+    pub(crate) fn policy(&self, client: &Inner) -> Policy {
+        let mut policy = client.policy.clone();
+        if self.role == Role::Mirror {
+            policy.max_attempts = policy.max_attempts.min(MIRROR_ATTEMPTS);
+        }
+        policy
+    }
+
+    /// Puts the scheme that the host speaks into a URL that was built before that was known.
+    pub(crate) fn rebase(&self, url: &mut Url) {
+        if self.ways.len() > 1 && Url::host(url) == self.endpoint().base().host() {
+            let _ = url.set_scheme(self.endpoint().scheme().as_str());
+        }
+    }
+
+    /// Remembers that the current way works.
+    pub(crate) fn confirm(&self) {
+        self.is_confirmed.store(true, Ordering::Release);
+    }
+
+    /// Moves on to the next way, if nothing has come by the current one and something comes by that.
+    pub(crate) async fn try_other_scheme(&self, exchange: Exchange<'_>, place: &Place) -> bool {
+        if self.is_confirmed.load(Ordering::Acquire) {
+            return false;
+        }
+        let from = self.current.load(Ordering::Acquire);
+        for next in from + 1..self.ways.len() {
+            let way = &self.ways[next];
+            let route = Route {
+                verification: way.verification,
+                ..self.route()
+            };
+            let url = way.endpoint.ping();
+            let answer = exchange.probe(&url, route, place).await;
+            if answer.is_ok_and(|answer| answer.status != StatusCode::BAD_REQUEST) {
+                self.current.store(next, Ordering::Release);
+                self.confirm();
+                return true;
+            }
+        }
+        false
+    }
+}
+
+/// The ways to a host, by what the user said of it.
+fn ways(host: &RegistryHost, security: Security) -> Result<Vec<Way>> {
+    let (tls, plain) = (
+        (Scheme::Https, Verification::Required),
+        (Scheme::Http, Verification::Required),
+    );
+    let known = match security {
+        // The registry on this machine speaks plainly as a rule. A TLS server refuses that at once, while one that
+        // waits for the end of a line could keep a handshake waiting.
+        Security::Default => match Scheme::default_for(host) {
+            Scheme::Http => vec![plain, tls],
+            Scheme::Https => vec![tls],
+        },
+        Security::Insecure => vec![(Scheme::Https, Verification::Skipped), plain],
+        Security::PlainHttp => vec![plain],
+        Security::Tls => vec![tls],
+    };
+    let way = |(scheme, verification)| {
+        let endpoint =
+            Endpoint::new(host, scheme).map_err(|error| Error::configuration(error.to_string()))?;
+        Ok(Way {
+            endpoint,
+            verification,
+        })
+    };
+    known.into_iter().map(way).collect()
+}
