@@ -4,11 +4,21 @@
 //! client, or a test) moves the bytes. Bytes from outside can only ever be refused.
 //!
 //! * [`url`] builds every URL and prints every URL.
-//! * [`challenge`] and [`scope`] say what a registry wants to see.
+//! * [`challenge`] and [`scope`] say what a registry wants to see, [`realm`] who may give it.
+//! * [`redirect`], [`location`] and [`link`] are about URLs that a server gives ([`named`] has what they share),
+//!   [`address`] about where those may lead.
+//! * [`range`] reads and writes parts of blobs.
 //! * [`error_body`] reads what a registry says about an error, [`retry`] decides whether it is asked again.
 
+pub mod address;
 pub mod challenge;
 pub mod error_body;
+pub mod link;
+pub mod location;
+pub mod named;
+pub mod range;
+pub mod realm;
+pub mod redirect;
 pub mod retry;
 pub mod scope;
 pub mod url;
