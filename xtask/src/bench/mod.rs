@@ -1,6 +1,6 @@
 //! `cargo xtask bench`: every tool that makes layers, in turn with ours, on the same files.
 //!
-//! Never part of CI: it takes about 25 minutes of a machine that does nothing else.
+//! Never part of CI: it takes about 23 minutes of a machine that does nothing else.
 
 #![expect(
     clippy::cast_precision_loss,
@@ -15,7 +15,7 @@ mod report;
 mod rows;
 mod tools;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::thread;
@@ -33,6 +33,8 @@ use tools::Tools;
 
 /// A contender that takes longer than this many seconds runs twice.
 const SLOW: f64 = 20.0;
+/// A first run of more seconds than this counts: what is cold at its start is lost in it.
+const WARM_BY_ITSELF: f64 = 5.0;
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -129,8 +131,21 @@ impl Options {
                 .iter()
                 .map(|text| format!("--contender '{text}'")),
         );
-        if self.pairs.get() != 5 {
+        if self.pairs.get() != report::PAIRS {
             words.push(format!("--pairs {}", self.pairs));
+        }
+        let paths = [("img", &self.img), ("output", &self.output)];
+        for (flag, path) in paths {
+            words.extend(path.iter().map(|path| {
+                // A path of this machine is nobody else's: the name says what was measured.
+                let shown = if path.is_absolute() {
+                    path.file_name()
+                } else {
+                    None
+                };
+                let shown = shown.unwrap_or(path.as_os_str());
+                format!("--{flag} {}", shown.display())
+            }));
         }
         words.join(" ")
     }
@@ -211,6 +226,8 @@ struct Bench<'a> {
     /// Emptied before each run.
     scratch: Scratch,
     kept: Scratch,
+    /// Who has run on which corpus, and needs no warm-up there again.
+    warm: BTreeSet<(Tool, Name)>,
     /// The layers without compression, which the limits are measured on.
     layers: BTreeMap<Name, PathBuf>,
 }
@@ -228,10 +245,12 @@ impl<'a> Bench<'a> {
             cores: thread::available_parallelism().map_or(1, usize::from),
             scratch: Scratch::new("run")?,
             kept: Scratch::new("kept")?,
+            warm: BTreeSet::new(),
             layers: BTreeMap::new(),
         })
     }
 
+    /// Ours and all contenders in turn: ours, first, second, ours, first, second, …
     fn measure(&mut self, row: &'static Row, corpus: &Corpus) -> Result<Measured> {
         let variables = self.variables(row, corpus)?;
         // A warm-up, and the answer to whether ours can do it at all.
@@ -240,20 +259,20 @@ impl<'a> Bench<'a> {
             Ok(_) => Some(self.limit(row, corpus)?),
             Err(_) => None,
         };
-        let mut entries = Vec::new();
+        let mut turns = Vec::new();
         for contender in self.options.contenders(row, corpus.name) {
-            let outcome = self.pairs(row, contender, &variables, &mut ours);
-            entries.push(Entry {
-                name: contender.name,
-                tool: contender.tool,
-                outcome,
-            });
+            turns.push(self.first_turn(row, contender, corpus.name, &variables));
         }
-        if let Ok(samples) = &mut ours {
-            while samples.len() < self.options.pairs.get() {
+        for pair in 0..self.options.pairs.get() {
+            if let Ok(samples) = &mut ours {
                 samples.push(self.ours(row, &variables)?);
             }
+            for turn in &mut turns {
+                self.take_turn(turn, pair, &variables);
+            }
         }
+        let alone: &[Sample] = ours.as_deref().unwrap_or_default();
+        let entries = turns.into_iter().map(|turn| turn.entry(alone)).collect();
         Ok(Measured {
             row,
             corpus: corpus.name,
@@ -263,59 +282,56 @@ impl<'a> Bench<'a> {
         })
     }
 
-    /// Ours and a contender in turn. What ours took is added to `all_ours`.
-    fn pairs(
-        &self,
+    /// Decides how often a contender runs, by a first run of it unless its tool has run on this corpus.
+    fn first_turn(
+        &mut self,
         row: &Row,
-        contender: &Contender,
+        contender: &'static Contender,
+        corpus: Name,
         variables: &[(&str, PathBuf)],
-        all_ours: &mut Result<Vec<Sample>>,
-    ) -> Outcome {
-        if !self.tools.is_here(contender.tool) {
-            return Outcome::Missing;
-        }
-        let scripts = contender.scripts(row.ours.kind == Kind::Import);
-        let (ours, theirs) = match self.take_turns(row, &scripts, variables, all_ours.is_ok()) {
-            Ok(samples) => samples,
-            Err(reason) => return Outcome::Failed(reason),
+    ) -> Turn {
+        let mut turn = Turn {
+            contender,
+            scripts: contender.scripts(row.ours.kind == Kind::Import),
+            pairs: self.options.pairs.get(),
+            samples: Ok(Vec::new()),
         };
-        if let Ok(all) = all_ours {
-            all.extend(&ours);
+        let is_here = self.tools.is_here(contender.tool);
+        if is_here && self.warm.insert((contender.tool, corpus)) {
+            let first = self.theirs(&turn.scripts, variables);
+            // Long enough to be warm by itself: it counts.
+            turn.samples = first.map(|one| {
+                let counts = one.wall > WARM_BY_ITSELF;
+                counts.then_some(one).into_iter().collect()
+            });
         }
-        let outcome = Outcome::Pairs {
-            ours: (!ours.is_empty()).then(|| Sample::median(&ours)),
-            theirs: Sample::median(&theirs),
-        };
-        println!("{}, {}: {} times", row.name, contender.name, theirs.len());
-        outcome
+        turn
     }
 
-    /// Returns what ours took, and what the contender did.
-    fn take_turns(
-        &self,
-        row: &Row,
-        scripts: &Scripts,
-        variables: &[(&str, PathBuf)],
-        with_ours: bool,
-    ) -> Result<(Vec<Sample>, Vec<Sample>)> {
-        let run = || measure::run(&self.scratch, &scripts.prepare, &scripts.run, variables);
-        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-        let warm_up = run()?;
-        let mut pairs = self.options.pairs.get();
-        if warm_up.wall > SLOW {
-            // Long enough to be warm by itself: it counts.
-            pairs = pairs.min(2);
-            theirs.push(warm_up);
+    /// Runs a contender once more, if it has a turn in this pair.
+    fn take_turn(&self, turn: &mut Turn, pair: usize, variables: &[(&str, PathBuf)]) {
+        if !self.tools.is_here(turn.contender.tool) || pair >= turn.pairs {
+            return;
         }
-        for pair in 0..pairs {
-            if with_ours {
-                ours.push(self.ours(row, variables)?);
-            }
-            if theirs.len() == pair {
-                theirs.push(run()?);
+        let Ok(samples) = &mut turn.samples else {
+            return;
+        };
+        if samples.len() == pair {
+            match self.theirs(&turn.scripts, variables) {
+                Ok(sample) => samples.push(sample),
+                Err(reason) => {
+                    turn.samples = Err(reason);
+                    return;
+                }
             }
         }
-        Ok((ours, theirs))
+        if samples.iter().any(|sample| sample.wall > SLOW) {
+            turn.pairs = turn.pairs.min(2);
+        }
+    }
+
+    fn theirs(&self, scripts: &Scripts, variables: &[(&str, PathBuf)]) -> Result<Sample> {
+        measure::run(&self.scratch, &scripts.prepare, &scripts.run, variables)
     }
 
     fn ours(&self, row: &Row, variables: &[(&str, PathBuf)]) -> Result<Sample> {
@@ -361,6 +377,36 @@ impl<'a> Bench<'a> {
     }
 }
 
+/// A contender among those who run in turn.
+struct Turn {
+    contender: &'static Contender,
+    scripts: Scripts,
+    /// How many of its runs are wanted.
+    pairs: usize,
+    /// What its runs took, or why it failed.
+    samples: Result<Vec<Sample>>,
+}
+
+impl Turn {
+    /// What came of it, beside those runs of ours that it took turns with.
+    fn entry(self, ours: &[Sample]) -> Entry {
+        let outcome = match self.samples {
+            Ok(theirs) if theirs.is_empty() => Outcome::Missing,
+            Ok(theirs) => Outcome::Pairs {
+                ours: ours.get(..theirs.len()).map(Sample::median),
+                theirs: Sample::median(&theirs),
+                count: theirs.len(),
+            },
+            Err(reason) => Outcome::Failed(reason),
+        };
+        Entry {
+            name: self.contender.name,
+            tool: self.contender.tool,
+            outcome,
+        }
+    }
+}
+
 #[expect(clippy::needless_pass_by_value, reason = "as `map_err` hands it over")]
 fn text(error: std::io::Error) -> String {
     error.to_string()
@@ -396,6 +442,34 @@ mod tests {
     }
 
     #[test]
+    fn a_contender_is_compared_with_those_runs_of_ours_that_it_took_turns_with() {
+        let sample = |wall| Sample {
+            wall,
+            ..Sample::default()
+        };
+        let contender = &ROWS[0].contenders[0];
+        let turn = |samples| Turn {
+            contender,
+            scripts: contender.scripts(false),
+            pairs: 2,
+            samples,
+        };
+        let ours = [1.0, 3.0, 50.0].map(sample);
+        let outcome = turn(Ok(vec![sample(30.0), sample(40.0)]))
+            .entry(&ours)
+            .outcome;
+        let expected = Outcome::Pairs {
+            ours: Some(sample(2.0)),
+            theirs: sample(35.0),
+            count: 2,
+        };
+        assert_eq!(outcome, expected);
+        assert_eq!(turn(Ok(Vec::new())).entry(&ours).outcome, Outcome::Missing);
+        let failed = turn(Err("no".to_owned())).entry(&ours).outcome;
+        assert_eq!(failed, Outcome::Failed("no".to_owned()));
+    }
+
+    #[test]
     fn command_of_a_report_has_what_was_chosen() {
         assert_eq!(options(&[]).command(), "cargo xtask bench");
         let chosen = ["--row", "zstd", "--corpus", "C", "--pairs", "2"];
@@ -403,5 +477,12 @@ mod tests {
             options(&chosen).command(),
             "cargo xtask bench --row zstd --corpus c --pairs 2"
         );
+        let of_paths = |img: &str| options(&["--img", img, "--output", "docs/x.md"]).command();
+        let command = |img: &str| format!("cargo xtask bench --img {img} --output docs/x.md");
+        assert_eq!(
+            of_paths("target/release/img"),
+            command("target/release/img")
+        );
+        assert_eq!(of_paths("/somewhere/img"), command("img"));
     }
 }

@@ -85,16 +85,20 @@ fn go_tool(binaries: &Path) -> Result<String> {
     if output.status.success() {
         return Ok(version.to_owned());
     }
-    Err(refusal(GO_TOOL, &String::from_utf8_lossy(&output.stderr)))
+    Err(refusal(&String::from_utf8_lossy(&output.stderr)))
 }
 
-/// What `go install` said, without the address it asked and with spaces for line breaks.
-fn refusal(package: &str, message: &str) -> String {
-    let words: Vec<&str> = message
-        .split_whitespace()
-        .filter(|word| !word.contains("://"))
-        .collect();
-    format!("`go install {package}`: {}", words.join(" "))
+/// What a failure of `go install` comes to, in words that name no machine.
+fn refusal(message: &str) -> String {
+    let is_about_the_proxy = ["://", "dial tcp", "lookup "]
+        .iter()
+        .any(|part| message.contains(part));
+    let reason = if is_about_the_proxy {
+        "the module cannot be had from the Go module proxy"
+    } else {
+        "the module does not build here"
+    };
+    format!("{reason} (`go install {GO_TOOL}`)")
 }
 
 fn stand_in(binaries: &Path) -> Result<String> {
@@ -147,11 +151,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refusal_is_told_without_addresses() {
-        let message = "go: x@v1: reading https://proxy.example/x/@v/list: 403 Forbidden\n\tserver response: no\n";
+    fn a_refusal_names_no_machine() {
+        let message = "go: x@v1: reading https://proxy.example/x/@v/list: 403 Forbidden\n";
         assert_eq!(
-            refusal("x@v1", message),
-            "`go install x@v1`: go: x@v1: reading 403 Forbidden server response: no"
+            refusal(message),
+            "the module cannot be had from the Go module proxy (`go install github.com/bazel-contrib/rules_img/img_tool/cmd/img@v0.3.19`)"
+        );
+        let built = refusal("./x.go:1: undefined: y");
+        assert!(
+            built.starts_with("the module does not build here ("),
+            "{built}"
         );
     }
 

@@ -185,6 +185,7 @@ fn pairs(rows: &[Measured], wanted: fn(&Entry) -> bool) -> impl Iterator<Item = 
             Outcome::Pairs {
                 ours: Some(ours),
                 theirs,
+                ..
             } => Some(Pair {
                 corpus: measured.corpus,
                 entry,

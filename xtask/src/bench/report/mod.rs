@@ -32,6 +32,7 @@ pub(super) struct Entry {
     pub(super) outcome: Outcome,
 }
 
+#[derive(Debug, PartialEq)]
 pub(super) enum Outcome {
     Missing,
     Failed(String),
@@ -39,8 +40,13 @@ pub(super) enum Outcome {
         /// Medians of ours in these pairs; `None` where ours cannot do it.
         ours: Option<Sample>,
         theirs: Sample,
+        /// How many pairs.
+        count: usize,
     },
 }
+
+/// How many pairs there are unless the table says another number.
+pub(super) const PAIRS: usize = 5;
 
 /// Everything that the report tells.
 pub(super) struct Report<'a> {
@@ -107,12 +113,13 @@ impl Report<'_> {
 }
 
 const HOW_TO_READ: &str = "\
-Each value is a median; in brackets stands how many times ours that is, of runs in turn with it (ours, theirs, ours, \
-theirs, …; five pairs after a warm-up, two where a run takes over 20 s). CPU is that of all processes, memory that of \
-the largest one. Inputs are in the page cache, outputs in memory. The limit is the CPU time of the parts (reading, \
-hashes, codec, stitching, writing), each measured alone in the same run, over the cores; in brackets how much of \
-that speed ours reaches. A run of everything leaves some contenders out on some corpora, for its time: what has no \
-line was not measured.";
+Each value is a median of five runs after a warm-up; ours and the contenders of a table's corpus run in turn (ours, \
+first, second, ours, first, second, …). In brackets stands how many times ours that is, of the runs that took turns \
+with it. A contender that takes over 20 s takes two turns, as its line says. What has run on a corpus needs no other \
+warm-up there, and a first run of over 5 s counts. CPU is that of all processes, memory that of the largest one. Inputs \
+are in the page cache, outputs in memory. The limit is the CPU time of the parts (reading, hashes, codec, stitching, \
+writing), each measured alone in the same run, over the cores; in brackets how much of that speed ours reaches. A run of \
+everything leaves some contenders out on some corpora, for its time: what has no line was not measured.";
 
 /// What a report lacks whose run was ended.
 fn unfinished(to_come: &[&str]) -> String {
@@ -185,7 +192,16 @@ fn write_entry(text: &mut String, entry: &Entry) {
     let _ = match &entry.outcome {
         Outcome::Missing => writeln!(text, "| | {name} | missing | | | |"),
         Outcome::Failed(reason) => writeln!(text, "| | {name} | failed: {reason} | | | |"),
-        Outcome::Pairs { ours, theirs } => {
+        Outcome::Pairs {
+            ours,
+            theirs,
+            count,
+        } => {
+            let pairs = match count {
+                &PAIRS => String::new(),
+                1 => ", 1 pair".to_owned(),
+                _ => format!(", {count} pairs"),
+            };
             let cell = |value: fn(&Sample) -> f64, unit: f64, digits: usize| {
                 let of_theirs = value(theirs);
                 let shown = format!("{:.digits$}", of_theirs / unit);
@@ -196,7 +212,7 @@ fn write_entry(text: &mut String, entry: &Entry) {
             };
             writeln!(
                 text,
-                "| | {name} | {} | {} | {} | {} |",
+                "| | {name}{pairs} | {} | {} | {} | {} |",
                 cell(|sample| sample.wall, 1.0, 2),
                 cell(|sample| sample.cpu, 1.0, 2),
                 cell(|sample| sample.memory, 1e6, 0),
@@ -227,6 +243,7 @@ mod tests {
         let pairs = |theirs| Outcome::Pairs {
             ours: Some(ours),
             theirs,
+            count: PAIRS,
         };
         let entry = |name, tool, outcome| Entry {
             name,
@@ -280,6 +297,20 @@ mod tests {
 
         - A: read 0.20, codec 3.40
         ");
+    }
+
+    #[test]
+    fn a_line_says_how_many_pairs_it_has_if_not_five() {
+        let mut measured = measured();
+        measured.entries.truncate(2);
+        if let Outcome::Pairs { count, .. } = &mut measured.entries[1].outcome {
+            *count = 2;
+        }
+        let table = table(&[measured]);
+        assert!(
+            table.contains("| stand-in, 2 jobs, 2 pairs | 5.00 "),
+            "{table}"
+        );
     }
 
     #[test]
