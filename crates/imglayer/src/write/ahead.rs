@@ -357,7 +357,58 @@ impl Drop for SmallReader<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::lanes;
+    use std::panic::{self, AssertUnwindSafe};
+    use std::thread;
+    use std::time::Duration;
+
+    use super::{Planned, SmallFiles, State, Suspects, lanes};
+    use crate::plan::{Plan, PlanBuilder, PlanOptions};
+    use crate::{Error, ErrorKind};
+
+    /// Batches of one file each, of which no plan has one: reading them panics.
+    fn unreadable(plan: &Plan) -> SmallFiles<'_> {
+        let mut files = SmallFiles::new(plan, &[], &Suspects::new(plan, [&[], &[]]), |_| false);
+        files.ends = (1..=8).collect();
+        let (record, is_hashed) = (u32::MAX, false);
+        files.files = vec![Planned { record, is_hashed }; 8];
+        files
+    }
+
+    #[test]
+    fn a_lane_that_panics_is_an_error_of_the_writer() -> Result<(), Error> {
+        let plan = PlanBuilder::new(PlanOptions::default()).finish()?;
+        let files = unreadable(&plan);
+        let error = thread::scope(|scope| {
+            let mut reader = files.start(scope, 2);
+            let state = files.lock();
+            let died = |state: &mut State| !state.is_over;
+            let (state, waited) = (files.changed)
+                .wait_timeout_while(state, Duration::from_secs(60), died)
+                .unwrap();
+            assert!(!waited.timed_out(), "the lane lives");
+            drop(state);
+            reader.next(0).err()
+        });
+        let error = error.unwrap();
+        assert_eq!(error.kind(), ErrorKind::Bug);
+        assert_eq!(error.to_string(), "a thread that reads files died");
+        Ok(())
+    }
+
+    #[test]
+    fn a_writer_that_panics_over_a_file_ends_the_lanes() -> Result<(), Error> {
+        let plan = PlanBuilder::new(PlanOptions::default()).finish()?;
+        for threads in [1, 2, 16] {
+            let files = unreadable(&plan);
+            let ended = panic::catch_unwind(AssertUnwindSafe(|| {
+                thread::scope(|scope| files.start(scope, threads).next(0).is_ok())
+            }));
+            // With a lane, whoever takes the first file decides between a panic and an error.
+            assert!(!matches!(ended, Ok(true)), "{threads} threads");
+            assert!(threads > 1 || ended.is_err());
+        }
+        Ok(())
+    }
 
     #[test]
     fn lanes_are_started_where_there_is_work_and_room_for_them() {

@@ -1,11 +1,13 @@
 //! Layers of many small files, which several threads read.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::num::NonZeroUsize;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
 
 use imglayer::{
-    Codec, EncodeOptions, Error, ErrorKind, ImportOptions, LayerPath, Plan, TreeOptions, Written,
-    write_layer,
+    Codec, Content, EncodeOptions, Error, ErrorKind, ImportOptions, LayerPath, Plan, TreeOptions,
+    Written, write_layer,
 };
 
 use crate::support::{Disk, builder, path};
@@ -55,7 +57,7 @@ fn the_layer_and_what_was_read_for_it_do_not_depend_on_threads() -> Result<(), E
         if entry.header().entry_type() == tar::EntryType::Regular {
             let name = String::from_utf8(entry.path_bytes().into_owned()).unwrap();
             let mut read = Vec::new();
-            io::Read::read_to_end(&mut entry, &mut read).unwrap();
+            Read::read_to_end(&mut entry, &mut read).unwrap();
             assert_eq!(read, content(name[5..].parse().unwrap()), "{name}");
             files += 1;
         }
@@ -140,6 +142,35 @@ fn an_output_that_fails_ends_the_reading() -> Result<(), Error> {
         options.threads = NonZeroUsize::new(threads).unwrap();
         let error = write_layer(&plan, &options, Full).err().unwrap();
         assert_eq!(error.kind(), ErrorKind::Io);
+    }
+    Ok(())
+}
+
+/// Cannot be read at all.
+#[derive(Debug)]
+struct Panics;
+
+impl Content for Panics {
+    fn size(&self) -> u64 {
+        1
+    }
+
+    fn open(&self) -> io::Result<Box<dyn Read + '_>> {
+        panic!("this content panics")
+    }
+}
+
+#[test]
+fn a_content_that_panics_ends_the_reading_and_panics_in_the_caller() -> Result<(), Error> {
+    let disk = many();
+    let mut builder = builder();
+    builder.tree(LayerPath::root(), disk.root(), &TreeOptions::default())?;
+    builder.content(path("d03/middle"), Arc::new(Panics))?;
+    let plan = builder.finish()?;
+    for threads in [1, 2, 16] {
+        let written = panic::catch_unwind(AssertUnwindSafe(|| write_with(&plan, threads).is_ok()));
+        let message = written.unwrap_err();
+        assert_eq!(message.downcast_ref(), Some(&"this content panics"));
     }
     Ok(())
 }
