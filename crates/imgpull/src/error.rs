@@ -45,11 +45,9 @@ impl Error {
 
     /// Makes the error of a thing that no place gave.
     pub(crate) fn no_origin(what: impl Into<String>, attempts: Vec<Attempt>) -> Self {
-        let kinds = attempts.iter().map(|attempt| attempt.error.kind());
-        let telling = kinds
-            .clone()
-            .find(|kind| !matches!(kind, ErrorKind::NotFound));
-        let kind = telling.or(kinds.last()).unwrap_or(ErrorKind::NotFound);
+        let mut kinds = attempts.iter().map(|attempt| attempt.error.kind());
+        let telling = kinds.find(|kind| !matches!(kind, ErrorKind::NotFound));
+        let kind = telling.unwrap_or(ErrorKind::NotFound);
         let mut error = Self::new(kind, what);
         error.0.attempts = attempts;
         error

@@ -36,7 +36,7 @@ pub enum Event {
     /// The root document is there.
     Resolved {
         /// What the name means.
-        root: Descriptor,
+        root: Box<Descriptor>,
         /// Where that is so.
         origin: String,
     },

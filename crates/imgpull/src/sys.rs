@@ -1,7 +1,5 @@
 //! What depends on the operating system, with a portable way for the others.
 
-use std::io;
-
 pub(crate) use imp::*;
 
 /// What became of the wish to lock a file.
@@ -13,17 +11,6 @@ pub(crate) enum Lock {
     Taken,
     /// There are no locks here.
     Unsupported,
-}
-
-/// Says whether a cache that failed like this is of no use now, and everything else can go on without it.
-pub(crate) fn is_out_of_service(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::StorageFull
-            | io::ErrorKind::QuotaExceeded
-            | io::ErrorKind::ReadOnlyFilesystem
-            | io::ErrorKind::PermissionDenied
-    )
 }
 
 #[cfg(unix)]

@@ -91,6 +91,7 @@ pub enum Ensured {
 pub(crate) type Permit = tokio::sync::OwnedMutexGuard<()>;
 
 /// What somebody who wants a blob finds.
+#[expect(clippy::large_enum_variant, reason = "it is moved once a blob")]
 pub(crate) enum Claim {
     /// It is there, with the right size.
     Present,
