@@ -4,7 +4,8 @@
 //! client, or a test) moves the bytes. Bytes from outside can only ever be refused.
 //!
 //! * [`url`] builds every URL and prints every URL.
-//! * [`challenge`] and [`scope`] say what a registry wants to see, [`realm`] who may give it.
+//! * [`challenge`] and [`scope`] say what a registry wants to see, [`realm`] who may give it, [`token`] how that one is
+//!   asked.
 //! * [`redirect`], [`location`] and [`link`] are about URLs that a server gives ([`named`] has what they share),
 //!   [`address`] about where those may lead.
 //! * [`range`] reads and writes parts of blobs.
@@ -21,4 +22,5 @@ pub mod realm;
 pub mod redirect;
 pub mod retry;
 pub mod scope;
+pub mod token;
 pub mod url;
