@@ -69,7 +69,17 @@ impl EncodingFlags {
     ///
     /// Fails for eStargz as it cannot be.
     pub(crate) fn format(&self, context: &Context, codec: Codec) -> Result<LayerFormat, Failure> {
-        self.estargz.format(context, codec)
+        let format = self.estargz.format(context, codec)?;
+        // Where a member starts is what eStargz is about.
+        if matches!(
+            (&format, self.gzip_members),
+            (LayerFormat::Estargz(_), Members::Multi)
+        ) {
+            let failure =
+                Failure::new("--gzip-members=multi: an eStargz layer has members of its own");
+            return Err(failure.hint("leave --gzip-members or --estargz out"));
+        }
+        Ok(format)
     }
 }
 
