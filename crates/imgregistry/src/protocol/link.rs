@@ -8,7 +8,7 @@
 use url::Url;
 
 use super::named::{RefusedUrl, resolve};
-use super::url::{Origin, redacted};
+use super::url::Origin;
 
 /// The most bytes of a header that are looked at.
 const MAX_BYTES: usize = 32 * 1024;
@@ -42,15 +42,11 @@ pub fn next<'a>(
     };
     let mut url = resolve(request, target)?;
     url.set_fragment(None);
-    match Origin::of(request) {
-        Some(origin) if Origin::of(&url).as_ref() != Some(&origin) => {
-            Err(RefusedUrl::OtherOrigin {
-                origin,
-                url: redacted(&url),
-            })
-        }
-        _ => Ok(Some(url)),
+    let origin = Origin::of(request);
+    if origin.is_none() || Origin::of(&url) != origin {
+        return Err(RefusedUrl::other_origin(&url, origin));
     }
+    Ok(Some(url))
 }
 
 /// Finds the target of the first link whose relations have `next` among them.

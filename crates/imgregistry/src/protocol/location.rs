@@ -16,8 +16,8 @@ use super::url::Origin;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct LocationRules {
-    /// Where the registry itself is: the only place that gets credentials.
-    pub registry: Origin,
+    /// Where the registry itself is: the only place that gets credentials. Without it no place does.
+    pub registry: Option<Origin>,
     /// Which addresses other hosts may have.
     pub addresses: Rules,
     /// Whether other hosts are refused.
@@ -26,7 +26,7 @@ pub struct LocationRules {
 
 impl LocationRules {
     /// Allows other hosts, with the addresses that the rules allow.
-    pub fn new(registry: Origin, addresses: Rules) -> Self {
+    pub fn new(registry: Option<Origin>, addresses: Rules) -> Self {
         Self {
             registry,
             addresses,
@@ -46,7 +46,7 @@ impl LocationRules {
 /// use imgregistry::protocol::url::Origin;
 ///
 /// let request = "https://r.example/v2/a/blobs/uploads/".parse()?;
-/// let rules = LocationRules::new(Origin::of(&request).unwrap(), Rules::strict());
+/// let rules = LocationRules::new(Origin::of(&request), Rules::strict());
 /// let location = resolve(&request, "/v2/a/blobs/uploads/1?_state=a%2Fb==", &rules)?;
 /// assert!(location.sends_credentials());
 /// assert!(location
@@ -99,13 +99,10 @@ pub fn resolve(
 ) -> Result<UploadLocation, RefusedUrl> {
     let mut url = resolve_url(request, header)?;
     url.set_fragment(None);
-    let sends_credentials = Origin::of(&url).as_ref() == Some(&rules.registry);
+    let sends_credentials = rules.registry.is_some() && Origin::of(&url) == rules.registry;
     if !sends_credentials {
         if rules.same_host_only {
-            return Err(RefusedUrl::OtherOrigin {
-                origin: rules.registry.clone(),
-                url: super::url::redacted(&url),
-            });
+            return Err(RefusedUrl::other_origin(&url, rules.registry.clone()));
         }
         check_host(&url, rules.addresses)?;
     }
@@ -124,7 +121,7 @@ mod tests {
     const REQUEST: &str = "https://r.example/v2/a/blobs/uploads/";
 
     fn locate(request: &str, header: &str) -> Result<UploadLocation, RefusedUrl> {
-        let registry = Origin::of(&REQUEST.parse().unwrap()).unwrap();
+        let registry = Origin::of(&REQUEST.parse().unwrap());
         let rules = LocationRules::new(registry, Rules::strict());
         resolve(&request.parse().unwrap(), header, &rules)
     }
@@ -239,7 +236,7 @@ mod tests {
         let request = REQUEST.parse().unwrap();
         let rules = LocationRules {
             same_host_only: true,
-            ..LocationRules::new(Origin::of(&request).unwrap(), Rules::anywhere())
+            ..LocationRules::new(Origin::of(&request), Rules::anywhere())
         };
         assert!(resolve(&request, "/u", &rules).is_ok());
         assert_eq!(
@@ -253,7 +250,7 @@ mod tests {
     #[test]
     fn a_registry_in_a_private_network_may_name_itself() {
         let request: Url = "http://10.0.0.5:5000/v2/a/blobs/uploads/".parse().unwrap();
-        let rules = LocationRules::new(Origin::of(&request).unwrap(), Rules::strict());
+        let rules = LocationRules::new(Origin::of(&request), Rules::strict());
         assert!(resolve(&request, "http://10.0.0.5:5000/u", &rules).is_ok());
         assert!(resolve(&request, "http://10.0.0.5:5001/u", &rules).is_err());
         assert!(resolve(&request, "http://10.0.0.6:5000/u", &rules).is_err());

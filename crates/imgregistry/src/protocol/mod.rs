@@ -8,11 +8,13 @@
 //!   asked.
 //! * [`redirect`], [`location`] and [`link`] are about URLs that a server gives ([`named`] has what they share),
 //!   [`address`] about where those may lead.
-//! * [`range`] reads and writes parts of blobs.
+//! * [`range`] reads and writes parts of blobs, [`download`] is the plan that reads one, [`upload`] the state machine that
+//!   writes one.
 //! * [`error_body`] reads what a registry says about an error, [`retry`] decides whether it is asked again.
 
 pub mod address;
 pub mod challenge;
+pub mod download;
 pub mod error_body;
 pub mod link;
 pub mod location;
@@ -23,4 +25,5 @@ pub mod redirect;
 pub mod retry;
 pub mod scope;
 pub mod token;
+pub mod upload;
 pub mod url;

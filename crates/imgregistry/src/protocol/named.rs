@@ -35,7 +35,7 @@ pub enum RefusedUrl {
     #[error("`{url}` is not followed: it is not on {origin}")]
     OtherOrigin {
         /// Where it would have to be.
-        origin: Origin,
+        origin: String,
         /// The URL.
         url: String,
     },
@@ -54,6 +54,15 @@ pub enum RefusedUrl {
         /// The URL.
         url: String,
     },
+}
+
+impl RefusedUrl {
+    pub(super) fn other_origin(url: &Url, expected: Option<Origin>) -> Self {
+        Self::OtherOrigin {
+            origin: expected.map_or_else(|| "the registry".to_owned(), |it| it.to_string()),
+            url: redacted(url),
+        }
+    }
 }
 
 /// Makes the URL of what stands in a header, absolute or relative to the request's, and checks everything but the host.

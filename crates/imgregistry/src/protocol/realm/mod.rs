@@ -18,12 +18,14 @@ use super::named::{RefusedUrl, check_host, resolve};
 use super::url::{Endpoint, Origin, Scheme, redacted};
 
 /// Token servers that belong to a registry though their names do not show it.
-const BUILT_IN: [(&str, &str); 4] = [
+const BUILT_IN: [(&str, &str); 6] = [
     ("docker.io", "auth.docker.io"),
     ("index.docker.io", "auth.docker.io"),
     ("registry-1.docker.io", "auth.docker.io"),
-    // Docker's hardened images.
-    ("dhi.io", "auth.docker.io"),
+    // Scaleway, by region.
+    ("rg.fr-par.scw.cloud", "api.scaleway.com"),
+    ("rg.nl-ams.scw.cloud", "api.scaleway.com"),
+    ("rg.pl-waw.scw.cloud", "api.scaleway.com"),
 ];
 
 /// Keys of a token server's query that the client writes itself: what a realm brings of them is dropped.

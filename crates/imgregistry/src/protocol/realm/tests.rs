@@ -81,7 +81,17 @@ fn token_servers_of_known_registries_get_credentials() {
             "https://api.digitalocean.com/v2/registry/auth",
             Trust::SameDomain,
         ),
-        ("dhi.io", "https://auth.docker.io/token", Trust::BuiltIn),
+        ("dhi.io", "https://dhi.io/token", Trust::SameHost),
+        (
+            "rg.fr-par.scw.cloud",
+            "https://api.scaleway.com/registry-internal/v1/regions/fr-par/tokens",
+            Trust::BuiltIn,
+        ),
+        (
+            "registry.cn-hangzhou.aliyuncs.com",
+            "https://dockerauth.cn-hangzhou.aliyuncs.com/auth",
+            Trust::SameDomain,
+        ),
         (
             "r.example.com:5000",
             "https://r.example.com:5001/token",

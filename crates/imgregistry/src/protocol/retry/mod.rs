@@ -180,7 +180,7 @@ pub fn decide(
 }
 
 /// Returns whether the trouble may pass by waiting.
-fn may_pass(class: Class, outcome: Outcome<'_>) -> bool {
+pub(super) fn may_pass(class: Class, outcome: Outcome<'_>) -> bool {
     match outcome {
         Outcome::Broken(failure) => failure != Failure::Permanent,
         Outcome::Status { status, .. } => match status {
