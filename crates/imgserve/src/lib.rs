@@ -1,6 +1,8 @@
-//! The servers as a library: distribution registry, CAS registry, build-event listener.
-//!
-//! Nothing is public yet: the crate holds its place in the dependency order that the repository's
-//! `ARCHITECTURE.md` fixes.
+//! The servers of imgkit as a library: a registry that can be run, embedded and tested against.
 
 #![forbid(unsafe_code)]
+
+mod error;
+pub mod http;
+
+pub use error::{Error, ErrorKind, Result};
