@@ -5,7 +5,8 @@
 //! * [`tree`]: random directory trees, and the same trees on disk;
 //! * [`image`]: small images as documents and blobs in memory;
 //! * [`oracle`]: what other programs make of an archive;
-//! * [`peer`]: programs of others that a test starts for itself.
+//! * [`peer`]: programs of others that a test starts for itself;
+//! * [`registry`]: registries that record, demand credentials and misbehave by script.
 //!
 //! ```
 //! use imgtest::tar::{directory, file, tar_of};
@@ -26,5 +27,6 @@ pub mod image;
 pub mod layer;
 pub mod oracle;
 pub mod peer;
+pub mod registry;
 pub mod tar;
 pub mod tree;

@@ -1,0 +1,32 @@
+//! Doubles of registries: recorders, token servers, guards, faults and the ways of real registries.
+//!
+//! Everything is a [`Handler`](imgserve::http::Handler) that wraps another one, so a test stacks what it needs:
+//!
+//! ```text
+//! Running or InProcess → Recorder → Faults → Guard → a registry of imgserve
+//! ```
+//!
+//! [`InProcess`] calls handlers without sockets, under whatever host names a test likes, and works with paused time.
+//!
+//! Passwords and tokens of tests contain [`CANARY`], so that a sweep over logs finds them where they should not be.
+
+mod answers;
+mod class;
+mod fault;
+mod guard;
+mod in_process;
+mod recorder;
+mod running;
+mod token;
+
+pub use answers::{answer, body_of, handler, refusal, respond};
+pub use class::{RequestClass, query_value, query_values, repository_of};
+pub use fault::{Fault, Faults, Reset, Rule, overloads, retry_after_forms};
+pub use guard::{Challenge, Guard, Insufficient};
+pub use in_process::{InProcess, Whole};
+pub use recorder::{Exchange, Recorder};
+pub use running::{Protocols, Running};
+pub use token::{ExpiresIn, Issued, Post, Scopes, TokenField, TokenOptions, TokenServer, Verdict};
+
+/// What every secret of a test contains.
+pub const CANARY: &str = "imgkit-canary-";
