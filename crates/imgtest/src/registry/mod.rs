@@ -12,9 +12,11 @@
 
 mod answers;
 mod class;
+pub mod customs;
 mod fault;
 mod guard;
 mod in_process;
+mod profile;
 mod recorder;
 mod running;
 mod token;
@@ -24,6 +26,7 @@ pub use class::{RequestClass, query_value, query_values, repository_of};
 pub use fault::{Fault, Faults, Reset, Rule, overloads, retry_after_forms};
 pub use guard::{Challenge, Guard, Insufficient};
 pub use in_process::{InProcess, Whole};
+pub use profile::{Fact, Login, Mark, Modelled, PASSWORD, Profile, USER, World, document};
 pub use recorder::{Exchange, Recorder};
 pub use running::{Protocols, Running};
 pub use token::{ExpiresIn, Issued, Post, Scopes, TokenField, TokenOptions, TokenServer, Verdict};
