@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::{Duration, Instant, SystemTime};
 
 use futures_core::future::BoxFuture;
+use tokio::runtime::Handle;
 
 /// What the client knows of time, and where its jitter comes from.
 ///
@@ -32,6 +33,7 @@ pub trait Clock: Send + Sync {
 
 /// The clock of tokio's runtime. It follows a runtime whose time is paused.
 pub struct TokioClock {
+    runtime: Option<Handle>,
     started: tokio::time::Instant,
     wall: SystemTime,
     jitter: std::hash::RandomState,
@@ -39,9 +41,10 @@ pub struct TokioClock {
 }
 
 impl TokioClock {
-    /// Starts a clock.
+    /// Starts a clock on the runtime that the caller is on. Without one, waiting works on runtimes only.
     pub fn new() -> Self {
         Self {
+            runtime: Handle::try_current().ok(),
             started: tokio::time::Instant::now(),
             wall: SystemTime::now(),
             jitter: std::hash::RandomState::new(),
@@ -66,6 +69,8 @@ impl Clock for TokioClock {
     }
 
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        // The caller may be on a thread that the runtime does not know.
+        let _on_runtime = self.runtime.as_ref().map(Handle::enter);
         Box::pin(tokio::time::sleep(duration))
     }
 

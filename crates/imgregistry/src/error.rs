@@ -229,7 +229,7 @@ impl Error {
     }
 
     pub(crate) fn with_attempts(mut self, attempts: u32) -> Self {
-        self.0.attempts = attempts;
+        self.0.attempts = self.0.attempts.max(attempts);
         self
     }
 
@@ -382,10 +382,14 @@ impl From<Error> for imgstore::Error {
             ErrorKind::Throttled | ErrorKind::Unavailable => StoreKind::Unavailable,
             ErrorKind::TooLarge => StoreKind::TooLarge,
         };
+        // What exactly happened, the source says.
         let place = &error.0.place;
-        let what = match &place.repository {
-            Some(repository) => format!("{} {}/{repository}", place.role, place.host),
-            None => format!("{} {}", place.role, place.host),
+        let host = format!("{} {}", place.role, place.host);
+        let what = match kind {
+            StoreKind::Denied => format!("no access to {host}"),
+            StoreKind::NotFound => format!("not found at {host}"),
+            StoreKind::Unavailable => format!("no help from {host}"),
+            _ => format!("trouble with {host}"),
         };
         Self::new(kind, what).with_source(error)
     }
@@ -400,5 +404,100 @@ pub(crate) fn kind_of_core(error: &imgcore::Error) -> ErrorKind {
         CoreKind::SizeMismatch { expected, actual } => ErrorKind::SizeMismatch { expected, actual },
         CoreKind::TooLarge => ErrorKind::TooLarge,
         _ => ErrorKind::Protocol,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+
+    use super::*;
+
+    fn place() -> Place {
+        Place {
+            operation: Operation::ReadBlob,
+            repository: Some("team/app".to_owned()),
+            subject: Some("sha256:HELLO".to_owned()),
+            digest: None,
+            host: "registry.example:5000".to_owned(),
+            role: Role::Registry,
+        }
+    }
+
+    #[test]
+    fn texts_have_all_that_is_known_and_nothing_else() {
+        let check = |error: Error, expected: &str| assert_eq!(error.to_string(), expected);
+        let new = |detail: &str| Error::new(ErrorKind::Unavailable, &place(), detail);
+        check(
+            new("connection refused"),
+            "reading blob sha256:HELLO of team/app at registry registry.example:5000: connection refused",
+        );
+        check(
+            new("")
+                .with_status(StatusCode::BAD_GATEWAY)
+                .with_attempts(6),
+            "reading blob sha256:HELLO of team/app at registry registry.example:5000: \
+             answered 502 Bad Gateway after 6 attempts",
+        );
+        check(
+            new("")
+                .with_status(StatusCode::NOT_FOUND)
+                .with_next_step("check the name")
+                .with_earlier(vec!["the mirror was asleep".to_owned()]),
+            "reading blob sha256:HELLO of team/app at registry registry.example:5000: \
+             answered 404 Not Found; check the name; before that, the mirror was asleep",
+        );
+        check(
+            Error::configuration("no runtime"),
+            "setting up a registry client: no runtime",
+        );
+        let storage = place().at("storage.example", Role::Storage);
+        check(
+            Error::new(ErrorKind::Protocol, &storage, "others were sent"),
+            "reading blob sha256:HELLO of team/app at storage storage.example: others were sent",
+        );
+    }
+
+    #[test]
+    fn stores_hear_who_must_act_and_keep_the_cause() {
+        let check = |kind: ErrorKind, expected: StoreKind, text: &str| {
+            let error = imgstore::Error::from(Error::new(kind, &place(), ""));
+            assert_eq!((error.kind(), error.to_string().as_str()), (expected, text));
+            assert!(error.source().is_some_and(|source| source.is::<Error>()));
+            assert_eq!(kind.is_retryable(), expected.is_retryable());
+        };
+        let host = "registry registry.example:5000";
+        let text = |what: &str| format!("{what} {host}");
+        check(ErrorKind::Denied, StoreKind::Denied, &text("no access to"));
+        check(
+            ErrorKind::Forbidden,
+            StoreKind::Denied,
+            &text("no access to"),
+        );
+        check(
+            ErrorKind::NotFound,
+            StoreKind::NotFound,
+            &text("not found at"),
+        );
+        check(
+            ErrorKind::Throttled,
+            StoreKind::Unavailable,
+            &text("no help from"),
+        );
+        check(
+            ErrorKind::Unavailable,
+            StoreKind::Unavailable,
+            &text("no help from"),
+        );
+        check(
+            ErrorKind::Protocol,
+            StoreKind::Malformed,
+            &text("trouble with"),
+        );
+        check(
+            ErrorKind::TooLarge,
+            StoreKind::TooLarge,
+            &text("trouble with"),
+        );
     }
 }

@@ -5,12 +5,14 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use imgauth::{Anonymous, RegistryKeychain};
 use imgcore::RegistryHost;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 use super::{Client, Gateway, Inner, Mirror, Observer, Security};
 use crate::error::{Error, Result};
+use crate::protocol::realm::AllowedRealm;
 use crate::protocol::retry::Policy;
 use crate::{ClientIdentity, Clock, HttpOptions, HttpTransport, Proxies, TokioClock, Transport};
 
@@ -26,6 +28,7 @@ pub struct ClientBuilder {
     http: HttpOptions,
     transport: Option<Arc<dyn Transport>>,
     clock: Option<Arc<dyn Clock>>,
+    keychain: Option<Arc<dyn RegistryKeychain>>,
     observer: Option<Arc<dyn Observer>>,
     policy: Policy,
     max_requests: Option<usize>,
@@ -33,11 +36,18 @@ pub struct ClientBuilder {
     security: BTreeMap<RegistryHost, Security>,
     mirrors: BTreeMap<RegistryHost, Vec<Mirror>>,
     gateway: Option<Gateway>,
-    allowed_realms: Vec<(RegistryHost, RegistryHost)>,
+    allowed_realms: Vec<AllowedRealm>,
     follows_foreign_urls: bool,
 }
 
 impl ClientBuilder {
+    /// Says where credentials come from. Without this, nobody is logged in anywhere.
+    #[must_use]
+    pub fn keychain(mut self, keychain: Arc<dyn RegistryKeychain>) -> Self {
+        self.keychain = Some(keychain);
+        self
+    }
+
     /// Says how often and how patiently requests are repeated.
     #[must_use]
     pub fn retry_policy(mut self, policy: Policy) -> Self {
@@ -75,7 +85,7 @@ impl ClientBuilder {
     ///
     /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) for a text without a certificate.
     pub fn extra_roots(mut self, pem: &[u8]) -> Result<Self> {
-        self.http.tls.add_roots(pem).map_err(Error::configuration)?;
+        self.http.tls.add_roots(pem)?;
         Ok(self)
     }
 
@@ -116,8 +126,8 @@ impl ClientBuilder {
 
     /// Lets a registry send its users' credentials to a token server of another domain.
     #[must_use]
-    pub fn allow_token_realm(mut self, registry: RegistryHost, realm: RegistryHost) -> Self {
-        self.allowed_realms.push((registry, realm));
+    pub fn allow_token_realm(mut self, allowed: AllowedRealm) -> Self {
+        self.allowed_realms.push(allowed);
         self
     }
 
@@ -160,12 +170,22 @@ impl ClientBuilder {
     pub fn build(self) -> Result<Client> {
         let transport = match self.transport {
             Some(transport) => transport,
-            None => Arc::new(HttpTransport::new(self.http).map_err(Error::configuration)?),
+            None => Arc::new(HttpTransport::new(self.http)?),
+        };
+        let clock = match self.clock {
+            Some(clock) => clock,
+            None if Handle::try_current().is_ok() => Arc::new(TokioClock::new()),
+            None => {
+                let detail =
+                    "there is no tokio runtime here: make the client in one, or give it a clock";
+                return Err(Error::configuration(detail));
+            }
         };
         let permits = self.max_requests.unwrap_or(DEFAULT_REQUESTS);
         Ok(Client(Arc::new(Inner {
             transport,
-            clock: self.clock.unwrap_or_else(|| Arc::new(TokioClock::new())),
+            clock,
+            keychain: self.keychain.unwrap_or_else(|| Arc::new(Anonymous)),
             observer: self.observer,
             ceiling: Arc::new(Semaphore::new(permits.clamp(1, Semaphore::MAX_PERMITS))),
             runtime: Handle::try_current().ok(),

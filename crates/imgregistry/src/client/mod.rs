@@ -10,6 +10,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use imgauth::RegistryKeychain;
 use imgcore::{RegistryHost, Repository};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
@@ -20,6 +21,7 @@ pub use self::mirror::Mirror;
 pub(crate) use self::observer::Counted;
 pub use self::observer::{Counters, Event, Observer};
 use crate::error::Result;
+use crate::protocol::realm::AllowedRealm;
 use crate::protocol::retry::Policy;
 use crate::session::Session;
 use crate::{Clock, Remote, Role, Transport};
@@ -61,6 +63,7 @@ pub enum Security {
 pub(crate) struct Inner {
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) keychain: Arc<dyn RegistryKeychain>,
     pub(crate) observer: Option<Arc<dyn Observer>>,
     /// Every request holds a place until its answer's body is done.
     pub(crate) ceiling: Arc<Semaphore>,
@@ -69,8 +72,8 @@ pub(crate) struct Inner {
     /// For so long a server may be silent.
     pub(crate) patience: Duration,
     pub(crate) follows_foreign_urls: bool,
-    /// Pairs of a registry and the host that may ask for its credentials.
-    pub(crate) allowed_realms: Vec<(RegistryHost, RegistryHost)>,
+    /// The token servers that may have credentials though they are on other domains.
+    pub(crate) allowed_realms: Vec<AllowedRealm>,
     security: BTreeMap<RegistryHost, Security>,
     mirrors: BTreeMap<RegistryHost, Vec<Mirror>>,
     gateway: Option<Gateway>,

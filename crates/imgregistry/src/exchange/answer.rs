@@ -11,6 +11,9 @@ use super::watched::Watched;
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::{Role, TransportError};
 
+/// The most of a refusal's body that is read, in bytes.
+pub(super) const MAX_REFUSAL: usize = 64 * 1024;
+
 /// The head of an answer, and a body that holds the request's place under the ceiling until it is done.
 #[derive(Debug)]
 pub(crate) struct Answer {
@@ -71,6 +74,17 @@ impl Answer {
                 false => rest.extend_from_slice(&data),
             }
         }
+        let length = (first.len() + rest.len()) as u64;
+        if let Some(expected) = announced
+            && expected != length
+        {
+            let kind = ErrorKind::SizeMismatch {
+                expected,
+                actual: length,
+            };
+            let detail = format!("the answer ended at byte {length} of {expected}");
+            return Err(Failure::truncated(Error::new(kind, &place, detail)));
+        }
         if rest.is_empty() {
             return Ok(first);
         }
@@ -80,16 +94,23 @@ impl Answer {
         Ok(whole.freeze())
     }
 
+    /// Reads what the server says about its refusal, so that it no longer counts as in flight: what comes next may need
+    /// its place under the ceiling.
+    pub(crate) async fn at_hand(mut self) -> Self {
+        let bytes = self.first_bytes(MAX_REFUSAL).await;
+        self.body.replace(bytes);
+        self
+    }
+
     /// Reads what the server says about its refusal, and makes the error of it.
     pub(crate) async fn into_error(self) -> Error {
         Failure::of_answer(self).await.error
     }
 
     /// Reads at most `limit` bytes, and whatever came before the body broke off.
-    pub(crate) async fn first_bytes(self, limit: usize) -> Bytes {
-        let mut body = self.body;
+    pub(super) async fn first_bytes(&mut self, limit: usize) -> Bytes {
         let mut bytes = BytesMut::new();
-        while let Some(Ok(frame)) = body.frame().await {
+        while let Some(Ok(frame)) = self.body.frame().await {
             let Ok(data) = frame.into_data() else {
                 continue;
             };

@@ -4,14 +4,12 @@ use std::time::{Duration, SystemTime};
 
 use http::StatusCode;
 
-use super::{Answer, Exchange};
+use super::Exchange;
+use super::answer::{Answer, MAX_REFUSAL};
 use crate::error::{Error, ErrorKind, Place};
 use crate::protocol::error_body;
 use crate::protocol::retry::{self, Class, Decision, Outcome, Policy};
-use crate::{TransportError, TransportErrorKind};
-
-/// The most of an error's body that is read, in bytes.
-const MAX_ERROR_BODY: usize = 64 * 1024;
+use crate::{Role, TransportError, TransportErrorKind};
 
 /// One attempt that failed.
 #[derive(Debug)]
@@ -79,11 +77,11 @@ impl Failure {
     }
 
     /// The server says no. Reads what it says about that.
-    pub(crate) async fn of_answer(answer: Answer) -> Self {
+    pub(crate) async fn of_answer(mut answer: Answer) -> Self {
         let (status, place) = (answer.status, answer.place.clone());
         let content_type = answer.header(http::header::CONTENT_TYPE).map(str::to_owned);
         let retry_after = answer.header(http::header::RETRY_AFTER).map(str::to_owned);
-        let bytes = answer.first_bytes(MAX_ERROR_BODY).await;
+        let bytes = answer.first_bytes(MAX_REFUSAL).await;
         let said = error_body::parse(&bytes, content_type.as_deref());
         let error = Error::new(of_status(status), &place, String::new())
             .with_status(status)
@@ -142,12 +140,10 @@ impl Failure {
         )
     }
 
-    /// Returns the status that the server answered with, if that is the failure.
-    pub(crate) fn status(&self) -> Option<u16> {
-        match self.cause {
-            Cause::Status { status, .. } => Some(status),
-            Cause::Broken { .. } => None,
-        }
+    /// Returns whether a token server said no, and would say it again.
+    pub(crate) fn is_refused_token(&self) -> bool {
+        let is_no = |status: StatusCode| status.is_client_error();
+        self.error.role() == Role::Token && self.error.status().is_some_and(is_no)
     }
 
     pub(crate) fn outcome(&self) -> Outcome<'_> {

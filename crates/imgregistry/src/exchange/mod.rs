@@ -13,6 +13,7 @@ use url::Url;
 
 pub(crate) use self::answer::Answer;
 pub(crate) use self::failure::{Failure, of_status};
+pub(crate) use self::redirects::{chain, host_of};
 use crate::client::Inner;
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::protocol::retry::Class;
@@ -118,16 +119,35 @@ impl Exchange<'_> {
         let is_from_registry = answer.is_from_registry();
         let error = answer.into_error().await;
         match error.kind() {
-            ErrorKind::Denied if is_from_registry => {
-                error.with_next_step(format!("log in for {repository}"))
-            }
+            ErrorKind::Denied if is_from_registry => self.session.explain(error, repository),
             _ => error,
         }
     }
 
     /// Sends a request once, or twice when the registry asks for credentials.
-    async fn attempt(self, call: &Call) -> Result<Answer, Failure> {
-        self.settled(call, None).await
+    pub(crate) async fn attempt(self, call: &Call) -> Result<Answer, Failure> {
+        let used = self.session.authorization(self, &call.scopes).await?;
+        let answer = self.settled(call, used.as_ref()).await?;
+        if !self.may_be_challenge(&answer, used.is_some()) {
+            return Ok(answer);
+        }
+        let answer = answer.at_hand().await;
+        let is_plain = answer.status == StatusCode::UNAUTHORIZED;
+        // Some registries hide what strangers may not see behind "not found".
+        if !is_plain && !self.session.learn_by_ping(self).await {
+            return Ok(answer);
+        }
+        let challenge = is_plain.then_some((&answer.url, &answer.headers));
+        let fresh = self
+            .session
+            .answer_challenge(self, challenge, &call.scopes, used.as_ref())
+            .await;
+        match fresh {
+            Ok(Some(fresh)) => self.settled(call, Some(&fresh)).await,
+            Err(failure) if is_plain => Err(failure),
+            // It was worth a try, and the answer says what it said.
+            Ok(None) | Err(_) => Ok(answer),
+        }
     }
 
     /// Sends to the scheme that the registry speaks, which the first exchange finds out where the settings leave it open.
@@ -149,8 +169,41 @@ impl Exchange<'_> {
                 return outcome;
             }
             if !self.session.try_other_scheme(self, &call.place).await {
+                if outcome.is_ok() {
+                    self.session.confirm();
+                }
                 return outcome;
             }
+        }
+    }
+
+    /// Sends a body once, with the credential that is at hand; returns that as well. No redirect is followed.
+    pub(crate) async fn stream(
+        self,
+        call: &Call,
+        body: RequestBody,
+    ) -> (Option<HeaderValue>, Result<Answer, Failure>) {
+        let used = match self.session.is_home(&call.url) {
+            true => self.session.authorization(self, &call.scopes).await,
+            false => Ok(None),
+        };
+        match used {
+            Ok(used) => {
+                let sent = self.send(call, &call.url, &call.place, body, used.as_ref());
+                let outcome = sent.await;
+                (used, outcome)
+            }
+            Err(failure) => (None, Err(failure)),
+        }
+    }
+
+    fn may_be_challenge(self, answer: &Answer, had_credentials: bool) -> bool {
+        match answer.status {
+            StatusCode::UNAUTHORIZED => answer.is_from_registry(),
+            StatusCode::NOT_FOUND | StatusCode::FORBIDDEN => {
+                answer.is_from_registry() && !had_credentials && self.session.is_unexplored()
+            }
+            _ => false,
         }
     }
 }

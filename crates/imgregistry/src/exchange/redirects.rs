@@ -2,16 +2,19 @@
 
 use std::pin::pin;
 
+use bytes::Bytes;
 use futures_util::future::{Either, select};
 use http::header::{HeaderMap, HeaderValue, LOCATION};
-use http::{Method, Request, StatusCode};
+use http::{Method, Request};
 use url::Url;
 
 use super::watched::Watched;
 use super::{Answer, Call, Exchange, Failure, authorize};
-use crate::client::Counted;
+use crate::client::{Counted, Inner};
 use crate::error::{Error, ErrorKind, Place};
-use crate::pending::redirect::{self, Decision};
+use crate::protocol::address::Rules;
+use crate::protocol::redirect::{self, Follow, Hop, Movable, RedirectError};
+use crate::transport::Progress;
 use crate::{Addresses, Event, RequestBody, Role, Route, TransportError, TransportErrorKind};
 
 impl Exchange<'_> {
@@ -25,30 +28,64 @@ impl Exchange<'_> {
         let mut authorization = authorization.filter(|_| self.session.is_home(&call.url));
         let mut url = call.url.clone();
         let mut place = call.place.clone();
-        let mut hop = 0;
+        let mut count = 0;
         loop {
             let body = RequestBody::bytes(call.body.clone());
             let answer = self.send(call, &url, &place, body, authorization).await?;
-            let Some(location) = location(call, &answer) else {
+            if !call.follows || !redirect::is_redirect(answer.status.as_u16()) {
                 return Ok(answer);
-            };
-            hop += 1;
-            match redirect::decide(&url, location, hop) {
-                Decision::Refuse(why) => return Err(refused(&place, &why.to_string()).into()),
-                Decision::Follow {
-                    url: next,
-                    strip_credentials,
-                } => {
-                    if strip_credentials {
-                        authorization = None;
-                    }
-                    if !self.session.is_home(&next) {
-                        place = call.place.at(host_of(&next), Role::Storage);
-                    }
-                    url = next;
-                }
             }
+            let hop = Hop {
+                url: &url,
+                count,
+                has_credentials: authorization.is_some(),
+                movable: movable(&call.method),
+            };
+            let rules = self.session.rules(self.client).await;
+            let next = self.decide(hop, &answer, rules)?;
+            if !next.keep_credentials {
+                authorization = None;
+            }
+            place = match self.session.is_home(&next.url) {
+                true => call.place.clone(),
+                false => call.place.at(host_of(&next.url), Role::Storage),
+            };
+            url = next.url;
+            count += 1;
         }
+    }
+
+    fn decide(self, hop: Hop<'_>, answer: &Answer, rules: Rules) -> Result<Follow, Failure> {
+        let locations = answer.headers.get_all(LOCATION);
+        let mut locations = locations.iter();
+        let location = locations.next().and_then(|value| value.to_str().ok());
+        let location = location.filter(|_| locations.next().is_none());
+        let status = answer.status.as_u16();
+        let decided = match self.session.endpoint().origin() {
+            Some(registry) => redirect::decide(hop, status, location, &registry, rules),
+            None => Err(RedirectError::NoLocation),
+        };
+        decided.map_err(|error| {
+            let kind = match error {
+                RedirectError::NoLocation | RedirectError::TooMany => ErrorKind::Protocol,
+                _ => ErrorKind::Forbidden,
+            };
+            let error = Error::new(kind, &answer.place, chain(&error)).with_status(answer.status);
+            Failure::permanent(error)
+        })
+    }
+
+    /// Sends a request of the client's own making to a token server.
+    pub(crate) async fn send_to_realm(
+        self,
+        method: &Method,
+        url: &Url,
+        (headers, body): (HeaderMap, Bytes),
+        route: Route,
+        place: &Place,
+    ) -> Result<Answer, Failure> {
+        let request = Self::build(method, url, headers, RequestBody::bytes(body));
+        self.dispatch(request, url, route, place).await
     }
 
     /// Sends a request of the client's own making, without credentials, redirects and retries.
@@ -59,7 +96,7 @@ impl Exchange<'_> {
         place: &Place,
     ) -> Result<Answer, Failure> {
         let request = Self::build(&Method::GET, url, HeaderMap::new(), RequestBody::empty());
-        self.dispatch(request, url, route, place, true).await
+        self.dispatch(request, url, route, place).await
     }
 
     /// Sends one request to the registry or to where it led.
@@ -80,14 +117,12 @@ impl Exchange<'_> {
         let route = match is_home {
             true => self.session.route(),
             false => Route {
-                addresses: Addresses::Any,
+                addresses: Addresses::Checked(self.session.rules(self.client).await),
                 ..Route::new(place.role)
             },
         };
-        // How long a body takes to go out, only its writer can judge.
-        let is_watched = !body.is_stream();
         let request = Self::build(&call.method, url, headers, body);
-        self.dispatch(request, url, route, place, is_watched).await
+        self.dispatch(request, url, route, place).await
     }
 
     fn build(
@@ -113,7 +148,6 @@ impl Exchange<'_> {
         url: &Url,
         route: Route,
         place: &Place,
-        is_watched: bool,
     ) -> Result<Answer, Failure> {
         let client = self.client;
         let Ok(permit) = std::sync::Arc::clone(&client.ceiling).acquire_owned().await else {
@@ -129,16 +163,12 @@ impl Exchange<'_> {
             observer: client.observer.clone(),
             role: route.role,
         };
+        let progress = request.body().progress();
         let sending = client.transport.send(request, route);
-        let response = match is_watched {
-            false => sending.await,
-            true => {
-                let silence = pin!(client.clock.patience(client.patience));
-                match select(sending, silence).await {
-                    Either::Left((response, _)) => response,
-                    Either::Right(_) => Err(silent(client.patience.as_secs())),
-                }
-            }
+        let silence = pin!(silence(client, &progress));
+        let response = match select(sending, silence).await {
+            Either::Left((response, _)) => response,
+            Either::Right(_) => Err(silent(client.patience.as_secs())),
         };
         let response = response.map_err(|error| Failure::of_transport(place, error))?;
         let (head, body) = response.into_parts();
@@ -153,27 +183,36 @@ impl Exchange<'_> {
     }
 }
 
+/// Ends once the server has neither taken anything nor answered for as long as the client has patience.
+async fn silence(client: &Inner, progress: &Progress) {
+    loop {
+        let before = progress.count();
+        client.clock.patience(client.patience).await;
+        if progress.count() == before {
+            return;
+        }
+    }
+}
+
 fn silent(seconds: u64) -> TransportError {
     let text = format!("the server was silent for {seconds} s");
     TransportError::new(TransportErrorKind::Stalled, text)
 }
 
-/// Returns where an answer sends the client, if the call goes along with that.
-fn location<'a>(call: &Call, answer: &'a Answer) -> Option<&'a str> {
-    let is_redirect = match answer.status {
-        StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND => call.body.is_empty(),
-        StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT => true,
-        _ => false,
-    };
-    if !call.follows || !is_redirect {
-        return None;
+/// Says what a request can stand.
+fn movable(method: &Method) -> Movable {
+    match *method {
+        Method::GET | Method::HEAD => Movable::Freely,
+        _ => Movable::KeepingMethod,
     }
-    answer.headers.get(LOCATION)?.to_str().ok()
 }
 
-fn refused(place: &Place, why: &str) -> Error {
-    let detail = format!("the redirect is not followed: {why}");
-    Error::new(ErrorKind::Forbidden, place, detail)
+/// Joins an error with its cause: its text alone does not say why.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {}", chain(source)),
+        None => error.to_string(),
+    }
 }
 
 /// Returns host and port of a URL, which is all of it that errors name.

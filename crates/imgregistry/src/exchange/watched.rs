@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_core::future::BoxFuture;
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::{BodyExt, Full};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::client::Counted;
@@ -45,6 +46,15 @@ impl Watched {
             timer: None,
             has_moved: false,
         }
+    }
+
+    /// Puts bytes that were read in the place of the rest, and gives up the place under the ceiling.
+    pub(super) fn replace(&mut self, bytes: Bytes) {
+        self.body = Full::new(bytes)
+            .map_err(|never| match never {})
+            .boxed_unsync();
+        self.permit = None;
+        self.counted.observer = None;
     }
 
     fn poll_silence(&mut self, context: &mut Context<'_>) -> Poll<TransportError> {

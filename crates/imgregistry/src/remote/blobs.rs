@@ -11,9 +11,9 @@ use imgcore::{Descriptor, Digest};
 use imgstore::{BlobSource, BlobStream, Presence, UnverifiedStream};
 
 use super::download::Download;
-use super::{Remote, Site};
+use super::{Remote, Site, foreign};
 use crate::error::{ErrorKind, Operation, Result};
-use crate::pending::range::ContentRange;
+use crate::protocol::range::ContentRange;
 use crate::protocol::scope::Actions;
 
 /// How many blobs are asked for at once, below the client's own ceiling.
@@ -36,8 +36,13 @@ impl BlobSource for Remote {
         descriptor: &'a Descriptor,
     ) -> BoxFuture<'a, imgstore::Result<BlobStream>> {
         Box::pin(async move {
-            let download = Download::open(self, descriptor, 0, descriptor.size).await?;
-            Ok(BlobStream::verify(descriptor, download.into_stream()))
+            match Download::open(self, descriptor, 0, descriptor.size).await {
+                Ok(download) => Ok(BlobStream::verify(descriptor, download.into_stream())),
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    foreign::open(self, descriptor, error).await
+                }
+                Err(error) => Err(error.into()),
+            }
         })
     }
 
@@ -106,6 +111,7 @@ impl Site {
             || (answer.status == StatusCode::OK && answer.content_length().is_none());
         if is_vague {
             // The first byte alone tells the size as well.
+            drop(answer);
             call.method = Method::GET;
             call.headers
                 .insert(RANGE, HeaderValue::from_static("bytes=0-0"));
@@ -119,8 +125,8 @@ impl Site {
             StatusCode::PARTIAL_CONTENT => {
                 let range = answer
                     .header(CONTENT_RANGE)
-                    .and_then(|text| ContentRange::parse(text).ok());
-                Ok(match range.and_then(|range| range.total()) {
+                    .and_then(|text| ContentRange::parse(text));
+                Ok(match range.and_then(|range| range.size) {
                     Some(size) => Presence::Present { size },
                     None => Presence::Unknown,
                 })

@@ -10,7 +10,7 @@ use imgcore::Descriptor;
 use super::{Remote, Site};
 use crate::error::{Error, ErrorKind, Operation, Place, Result};
 use crate::exchange::{Answer, Call, Failure};
-use crate::pending::range::ContentRange;
+use crate::protocol::download::{DownloadError, Head, Plan};
 use crate::protocol::retry::Class;
 use crate::protocol::scope::Actions;
 
@@ -24,23 +24,16 @@ pub(super) struct Download {
     descriptor: Descriptor,
     /// Which of the sites is asked.
     site: usize,
-    /// The next byte of the blob.
-    offset: u64,
+    plan: Plan,
+    /// Behind the last byte that is wanted.
     end: u64,
-    body: Option<Open>,
+    body: Option<Answer>,
     /// The number of the attempt that is running.
     attempt: u32,
-    /// The offset at which the last attempt began.
+    /// Where the last attempt began.
     began: u64,
     /// Why the sites before did not help.
     earlier: Vec<String>,
-}
-
-/// An answer that is being read.
-struct Open {
-    answer: Answer,
-    /// How many bytes to pass over, where a server sends the blob from its start whatever is asked.
-    skip: u64,
 }
 
 impl Download {
@@ -55,7 +48,7 @@ impl Download {
             remote: remote.clone(),
             descriptor: descriptor.clone(),
             site: 0,
-            offset: start,
+            plan: Plan::new(descriptor.size, start..end),
             end,
             body: None,
             attempt: 1,
@@ -80,20 +73,28 @@ impl Download {
 
     async fn next(&mut self) -> Option<Result<Bytes>> {
         loop {
-            let Some(open) = &mut self.body else {
+            // Behind the end of a part nothing is wanted. Behind the end of a blob nothing may come.
+            if self.plan.is_done() && self.end < self.descriptor.size {
+                return None;
+            }
+            let Some(answer) = &mut self.body else {
                 if let Err(error) = self.reopen().await {
                     return Some(Err(error));
                 }
                 continue;
             };
-            let failure = match open.answer.next_data().await {
-                Some(Ok(data)) => match self.take(data) {
-                    Some(bytes) => return Some(Ok(bytes)),
-                    None => continue,
-                },
-                Some(Err(error)) => Failure::of_body(&self.place(), error),
-                None if self.offset >= self.end => return None,
-                None => self.ended_early(),
+            let failure = match answer.next_data().await {
+                Some(Ok(data)) => {
+                    let wanted = data.slice(self.plan.take(data.len()));
+                    match wanted.is_empty() {
+                        true => continue,
+                        false => return Some(Ok(wanted)),
+                    }
+                }
+                // All of it came, and whether it is right the digest says: how the connection ended is of no interest.
+                Some(Err(_)) | None if self.plan.is_done() => return None,
+                Some(Err(error)) => Failure::of_body(&answer.place, error),
+                None => ended_early(&answer.place, self.plan.offset(), self.end),
             };
             self.body = None;
             if let Err(error) = self.recover(failure).await {
@@ -102,35 +103,9 @@ impl Download {
         }
     }
 
-    /// Takes what is wanted of the next bytes. More than was announced is passed on, for the check to find.
-    fn take(&mut self, mut data: Bytes) -> Option<Bytes> {
-        let open = self.body.as_mut()?;
-        if open.skip > 0 {
-            let count = usize::try_from(open.skip).map_or(data.len(), |skip| skip.min(data.len()));
-            open.skip -= count as u64;
-            data = data.split_off(count);
-        }
-        let is_whole = self.end == self.descriptor.size;
-        if !is_whole {
-            let room = usize::try_from(self.end - self.offset).unwrap_or(usize::MAX);
-            data.truncate(room);
-        }
-        self.offset += data.len() as u64;
-        (!data.is_empty()).then_some(data)
-    }
-
-    fn ended_early(&self) -> Failure {
-        let detail = format!("the blob ended at byte {} of {}", self.offset, self.end);
-        let kind = ErrorKind::SizeMismatch {
-            expected: self.end,
-            actual: self.offset,
-        };
-        Failure::truncated(Error::new(kind, &self.place(), detail))
-    }
-
     /// Waits before the next attempt, or goes on to the next site.
     async fn recover(&mut self, failure: Failure) -> Result<()> {
-        if self.offset - self.began >= FORGIVING {
+        if self.plan.offset() - self.began >= FORGIVING {
             self.attempt = 1;
         }
         let site = &self.remote.sites()[self.site];
@@ -156,29 +131,26 @@ impl Download {
         Ok(())
     }
 
-    /// Asks for the bytes from the offset on.
+    /// Asks for the bytes that are still to come.
     ///
     /// It is the registry that is asked, every time: the URL that it led to may have ended with its signature.
     async fn reopen(&mut self) -> Result<()> {
         loop {
-            self.began = self.offset;
-            let site = &self.remote.sites()[self.site];
+            self.began = self.plan.offset();
+            let remote = self.remote.clone();
+            let site = &remote.sites()[self.site];
             let call = self.call(site);
-            let opened = match site.exchange(&self.remote).call(&call).await {
-                Ok(answer) => {
-                    let wanted = (self.offset, self.end, self.descriptor.size);
-                    check(&self.remote, site, answer, wanted).await
-                }
+            let opened = match site.exchange(&remote).call(&call).await {
+                Ok(answer) => self.check(&remote, site, answer).await,
                 Err(error) => Err(error.into()),
             };
-            let failure = match opened {
-                Ok(open) => {
-                    self.body = Some(open);
+            match opened {
+                Ok(answer) => {
+                    self.body = Some(answer);
                     return Ok(());
                 }
-                Err(failure) => failure,
-            };
-            self.recover(failure).await?;
+                Err(failure) => self.recover(failure).await?,
+            }
         }
     }
 
@@ -187,75 +159,63 @@ impl Download {
         let place = site.place_of(Operation::ReadBlob, digest);
         let url = site.session.endpoint().blob(&site.repository, digest);
         let mut call = site.call(place, Method::GET, url, Actions::PULL);
-        if self.offset > 0 || self.end < self.descriptor.size {
-            let range = match self.end == self.descriptor.size {
-                true => format!("bytes={}-", self.offset),
-                false => format!("bytes={}-{}", self.offset, self.end - 1),
-            };
-            if let Ok(range) = HeaderValue::from_str(&range) {
-                call.headers.insert(RANGE, range);
-            }
+        let range = self.plan.request_range();
+        if let Some(Ok(range)) = range.map(|range| HeaderValue::from_str(&range.to_string())) {
+            call.headers.insert(RANGE, range);
         }
         call
     }
 
-    fn place(&self) -> Place {
-        match &self.body {
-            Some(open) => open.answer.place.clone(),
-            None => self.remote.sites()[self.site]
-                .place_of(Operation::ReadBlob, &self.descriptor.digest),
+    /// Finds out whether a server is about to send what is wanted.
+    async fn check(
+        &mut self,
+        remote: &Remote,
+        site: &Site,
+        answer: Answer,
+    ) -> Result<Answer, Failure> {
+        let opened = self.plan.open(&Head {
+            status: answer.status.as_u16(),
+            content_range: answer.header(CONTENT_RANGE),
+            content_length: answer.content_length(),
+        });
+        match opened {
+            Ok(()) => Ok(answer),
+            // A signed URL that the registry just gave out is as good as new: it was for a moment that has passed.
+            Err(DownloadError::Status(_)) if is_expired(&answer) => {
+                Err(Failure::of_answer(answer).await.into_transient())
+            }
+            Err(DownloadError::Status(_)) => {
+                let exchange = site.exchange(remote);
+                let error = exchange.refused(answer, &site.repository).await;
+                Err(error.into())
+            }
+            Err(error @ DownloadError::Length { expected, actual }) => {
+                let kind = ErrorKind::SizeMismatch { expected, actual };
+                let error = Error::new(kind, &answer.place, error.to_string());
+                // A proxy may have had a bad moment; a registry with another blob says the same again.
+                Err(match self.attempt {
+                    1 => Failure::truncated(error),
+                    _ => error.into(),
+                })
+            }
+            Err(error) => {
+                let error = Error::new(ErrorKind::Protocol, &answer.place, error.to_string());
+                Err(error.into())
+            }
         }
     }
 }
 
-/// Finds out what a server is about to send.
-async fn check(
-    remote: &Remote,
-    site: &Site,
-    answer: Answer,
-    (offset, end, size): (u64, u64, u64),
-) -> Result<Open, Failure> {
-    let skip = match answer.status {
-        StatusCode::OK => offset,
-        StatusCode::PARTIAL_CONTENT => {
-            let range = answer
-                .header(CONTENT_RANGE)
-                .and_then(|text| ContentRange::parse(text).ok());
-            let starts_there = range.is_some_and(|range| {
-                range.start() == offset && range.total().is_none_or(|total| total == size)
-            });
-            if !starts_there {
-                let detail = format!(
-                    "asked for the bytes from {} of {size}, the server sends others",
-                    offset
-                );
-                let error = Error::new(ErrorKind::Protocol, &answer.place, detail);
-                return Err(error.into());
-            }
-            0
-        }
-        // A signed URL that the registry just gave out is as good as new: it was for a moment that has passed.
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if !answer.is_from_registry() => {
-            return Err(Failure::of_answer(answer).await.into_transient());
-        }
-        _ => {
-            let exchange = site.exchange(remote);
-            let error = exchange.refused(answer, &site.repository).await;
-            return Err(error.into());
-        }
-    };
-    // A part of 200 starts at the blob's beginning, one of 206 at the offset.
-    let expected = if answer.status == StatusCode::OK {
-        size
-    } else {
-        end - offset
-    };
-    if let Some(actual) = answer.content_length()
-        && actual != expected
-    {
-        let kind = ErrorKind::SizeMismatch { expected, actual };
-        let detail = format!("the server announces {actual} bytes, expected were {expected}");
-        return Err(Error::new(kind, &answer.place, detail).into());
-    }
-    Ok(Open { answer, skip })
+fn is_expired(answer: &Answer) -> bool {
+    let is_refusal = matches!(
+        answer.status,
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
+    );
+    is_refusal && !answer.is_from_registry()
+}
+
+fn ended_early(place: &Place, actual: u64, expected: u64) -> Failure {
+    let kind = ErrorKind::SizeMismatch { expected, actual };
+    let detail = format!("the blob ended at byte {actual} of {expected}");
+    Failure::truncated(Error::new(kind, place, detail))
 }

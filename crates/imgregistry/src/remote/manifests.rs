@@ -151,6 +151,7 @@ impl Site {
         match answer.status {
             status if status.is_success() => {}
             StatusCode::METHOD_NOT_ALLOWED => {
+                drop(answer);
                 return Ok(self.read_manifest(remote, at).await?.descriptor);
             }
             _ => return Err(advise(exchange.refused(answer, &self.repository).await, at)),
@@ -167,6 +168,7 @@ impl Site {
         {
             return Err(mismatch(&call.place, asked, named));
         }
+        drop(answer);
         match parts {
             (Some(digest), Some(size), Some(media_type)) => {
                 Ok(Descriptor::new(media_type, digest, size))

@@ -3,9 +3,11 @@
 mod blobs;
 mod deletes;
 mod download;
+mod foreign;
 mod manifests;
 mod referrers;
 mod tags;
+mod uploads;
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,6 +21,7 @@ use url::Url;
 pub use self::manifests::{Fetched, Put};
 pub use self::referrers::Referrers;
 pub use self::tags::Tags;
+pub use self::uploads::{Mount, Uploaded};
 use crate::TagOrDigest;
 use crate::client::{Client, Inner};
 use crate::error::{Error, Operation, Place, Result};

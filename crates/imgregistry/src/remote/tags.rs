@@ -1,6 +1,7 @@
 //! The tags of a repository, page by page.
 
 use std::collections::HashSet;
+use std::fmt;
 
 use http::Method;
 use http::header::LINK;
@@ -11,14 +12,13 @@ use url::Url;
 use super::Remote;
 use crate::error::{Error, ErrorKind, Operation, Result};
 use crate::exchange::Read;
-use crate::pending::link;
+use crate::protocol::link;
 use crate::protocol::scope::Actions;
 
 /// The largest page that is read, in bytes.
 const MAX_PAGE: usize = 8 * 1024 * 1024;
 
 /// The pages of a repository's tags.
-#[derive(Debug)]
 pub struct Tags {
     remote: Remote,
     /// `None` behind the last page.
@@ -78,18 +78,25 @@ impl Tags {
     }
 }
 
+impl fmt::Debug for Tags {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A page's URL is the registry's own text, and could hold anything.
+        f.debug_struct("Tags")
+            .field("remote", &self.remote)
+            .field("has_more", &self.next.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
 /// Returns where the next page is, if there is one.
 pub(super) fn next_page(
     place: &crate::error::Place,
     url: &Url,
     read: &Read,
 ) -> Result<Option<Url>> {
-    let header = read.headers.get(LINK).and_then(|value| value.to_str().ok());
-    match header {
-        None => Ok(None),
-        Some(header) => link::next(url, header)
-            .map_err(|error| Error::new(ErrorKind::Forbidden, place, error.to_string())),
-    }
+    let headers = read.headers.get_all(LINK).iter();
+    link::next(url, headers.filter_map(|value| value.to_str().ok()))
+        .map_err(|error| Error::new(ErrorKind::Forbidden, place, error.to_string()))
 }
 
 /// Reads `{"name": …, "tags": […]}`; without tags some registries say `null`.

@@ -1,20 +1,26 @@
 //! What the client knows of one host: how it is reached, and what it wants to see first.
 
+mod auth;
+mod credentials;
+mod token;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use bytes::Bytes;
+use http::StatusCode;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
-use http::{Method, StatusCode};
 use imgcore::{RegistryHost, Repository};
+use tokio::sync::OnceCell;
 use url::Url;
 
+use self::auth::Auth;
 use crate::client::{Gateway, Inner, Security};
 use crate::error::{Error, Operation, Place, Result};
-use crate::exchange::{Call, Exchange, Failure};
-use crate::protocol::retry::{Class, Policy};
-use crate::protocol::scope::{Actions, Scope, ScopeSet};
+use crate::exchange::{Exchange, Failure};
+use crate::protocol::address::Rules;
+use crate::protocol::retry::Policy;
+use crate::protocol::scope::ScopeSet;
 use crate::protocol::url::{Endpoint, Origin, Scheme};
 use crate::{Role, Route, Verification};
 
@@ -35,6 +41,9 @@ pub(crate) struct Session {
     /// Whether the current way has brought an answer.
     is_confirmed: AtomicBool,
     gateway: Option<Gateway>,
+    auth: Auth,
+    /// Whether the host is on a private network, once somebody wanted to know.
+    is_private: OnceCell<bool>,
 }
 
 #[derive(Clone, Debug)]
@@ -69,6 +78,8 @@ impl Session {
             ways,
             current: AtomicUsize::new(0),
             gateway: gateway.cloned(),
+            auth: Auth::default(),
+            is_private: OnceCell::new(),
         })
     }
 
@@ -104,10 +115,6 @@ impl Session {
         &self.host
     }
 
-    pub(crate) fn role(&self) -> Role {
-        self.role
-    }
-
     /// Returns where an operation on this host happens.
     pub(crate) fn place(&self, operation: Operation, repository: Option<&Repository>) -> Place {
         Place {
@@ -137,6 +144,20 @@ impl Session {
     pub(crate) fn is_home(&self, url: &Url) -> bool {
         let home = self.endpoint().origin();
         home.is_some() && home == Origin::of(url)
+    }
+
+    /// Returns whether the host is on a private network.
+    pub(crate) async fn is_private(&self, client: &Inner) -> bool {
+        let base = self.endpoint().base();
+        *self
+            .is_private
+            .get_or_init(|| client.transport.is_private(base))
+            .await
+    }
+
+    /// Returns the rules for hosts that this one names.
+    pub(crate) async fn rules(&self, client: &Inner) -> Rules {
+        Rules::of(self.endpoint()).with_private(self.is_private(client).await)
     }
 
     /// Adds what every request to the host itself carries.
@@ -189,6 +210,59 @@ impl Session {
             }
         }
         false
+    }
+
+    /// Returns whether nobody has asked yet how the host wants to be logged in to.
+    pub(crate) fn is_unexplored(&self) -> bool {
+        self.gateway.is_none() && self.auth.is_unexplored()
+    }
+
+    /// Asks the host how it wants to be logged in to; returns whether it does.
+    pub(crate) async fn learn_by_ping(&self, exchange: Exchange<'_>) -> bool {
+        let place = self.place(Operation::Ping, None);
+        let url = self.endpoint().ping();
+        match exchange.probe(&url, self.route(), &place).await {
+            Ok(answer) => self.auth.learn(&url, &answer),
+            Err(_) => false,
+        }
+    }
+
+    /// Returns what to send as `Authorization`, as far as it is known what the host wants.
+    pub(crate) async fn authorization(
+        &self,
+        exchange: Exchange<'_>,
+        scopes: &ScopeSet,
+    ) -> Result<Option<HeaderValue>, Failure> {
+        match self.gateway {
+            Some(_) => Ok(None),
+            None => self.auth.current(exchange, scopes, None).await,
+        }
+    }
+
+    /// Returns what to send instead of `used`, after the host refused that.
+    pub(crate) async fn answer_challenge(
+        &self,
+        exchange: Exchange<'_>,
+        answer: Option<(&Url, &HeaderMap)>,
+        scopes: &ScopeSet,
+        used: Option<&HeaderValue>,
+    ) -> Result<Option<HeaderValue>, Failure> {
+        match self.gateway {
+            Some(_) => Ok(None),
+            None => self.auth.answer(exchange, answer, scopes, used).await,
+        }
+    }
+
+    /// Adds what was looked up for credentials to a refusal.
+    pub(crate) fn explain(&self, error: Error, repository: &Repository) -> Error {
+        if self.gateway.is_some() {
+            return error.with_next_step("the gateway logs in to registries: ask who runs it");
+        }
+        if error.next_step().is_some() {
+            return error;
+        }
+        let next_step = self.auth.explain(&self.host, repository);
+        error.with_next_step(next_step)
     }
 }
 

@@ -12,11 +12,14 @@ use futures_core::future::BoxFuture;
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use tokio::runtime::Handle;
+use url::Url;
 
+use super::resolver::{self, CheckedResolver};
 use super::{
     Addresses, Proxies, RequestBody, ResponseBody, Route, TlsOptions, Transport, TransportError,
     TransportErrorKind, Verification, tls,
 };
+use crate::error::{Error, Result};
 
 /// What one HTTP/2 stream, and a connection, may have on its way to us, in bytes. The protocol's own 64 KiB would wait
 /// for the other end of the world after every 64 KiB.
@@ -65,11 +68,13 @@ impl HttpTransport {
     ///
     /// # Errors
     ///
-    /// No runtime, or TLS settings that cannot be used.
-    pub fn new(options: HttpOptions) -> Result<Self, String> {
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) without a runtime, and for TLS settings that cannot be
+    /// used.
+    pub fn new(options: HttpOptions) -> Result<Self> {
         let runtime = Handle::try_current().map_err(|_| {
-            "there is no tokio runtime here: make the client in one, or give it a transport"
-                .to_owned()
+            Error::configuration(
+                "there is no tokio runtime here: make the client in one, or give it a transport",
+            )
         })?;
         let transport = Self {
             options,
@@ -81,7 +86,7 @@ impl HttpTransport {
         Ok(transport)
     }
 
-    fn client(&self, route: &Route) -> Result<reqwest::Client, String> {
+    fn client(&self, route: &Route) -> Result<reqwest::Client> {
         let way = Way {
             verification: route.verification,
             addresses: route.addresses,
@@ -96,7 +101,7 @@ impl HttpTransport {
         Ok(client)
     }
 
-    fn connect_way(&self, way: &Way) -> Result<reqwest::Client, String> {
+    fn connect_way(&self, way: &Way) -> Result<reqwest::Client> {
         let tls = tls::configure(&self.options.tls, way.verification)?;
         let own_name = concat!("imgkit/", env!("CARGO_PKG_VERSION"));
         let user_agent = self.options.user_agent.as_deref().unwrap_or(own_name);
@@ -115,13 +120,17 @@ impl HttpTransport {
             .http2_initial_connection_window_size(2 * WINDOW);
         if !self.options.proxies.is_empty() {
             let proxies = self.options.proxies.clone();
-            let choose = move |url: &reqwest::Url| proxies.proxy_for(url).cloned();
+            let choose = move |url: &Url| proxies.proxy_for(url).cloned();
             builder = builder.proxy(reqwest::Proxy::custom(choose));
+        }
+        if let Addresses::Checked(rules) = way.addresses {
+            builder = builder.dns_resolver(CheckedResolver(rules));
         }
         if let Some(socket) = &way.socket {
             builder = use_socket(builder, socket)?;
         }
-        builder.build().map_err(|error| describe(&error))
+        let built = builder.build();
+        built.map_err(|error| Error::configuration(describe(&error)))
     }
 }
 
@@ -129,7 +138,7 @@ impl HttpTransport {
 fn use_socket(
     builder: reqwest::ClientBuilder,
     socket: &Arc<std::path::Path>,
-) -> Result<reqwest::ClientBuilder, String> {
+) -> Result<reqwest::ClientBuilder> {
     Ok(builder.unix_socket(Arc::clone(socket)))
 }
 
@@ -137,20 +146,25 @@ fn use_socket(
 fn use_socket(
     _builder: reqwest::ClientBuilder,
     _socket: &Arc<std::path::Path>,
-) -> Result<reqwest::ClientBuilder, String> {
-    Err("this system has no Unix sockets".to_owned())
+) -> Result<reqwest::ClientBuilder> {
+    Err(Error::configuration("this system has no Unix sockets"))
 }
 
 impl Transport for HttpTransport {
     fn send(
         &self,
         request: Request<RequestBody>,
-        route: Route,
+        mut route: Route,
     ) -> BoxFuture<'_, Result<Response<ResponseBody>, TransportError>> {
         let exchange = async move {
-            let client = self
-                .client(&route)
-                .map_err(|error| TransportError::new(TransportErrorKind::Connect, error))?;
+            check_literal(&request, route.addresses)?;
+            // The proxy looks the name up; what would be checked here is the address of the proxy itself.
+            if self.options.proxies.is_used_for(&request.uri().to_string()) {
+                route.addresses = Addresses::Any;
+            }
+            let client = self.client(&route).map_err(|error| {
+                TransportError::new(TransportErrorKind::Connect, error.to_string())
+            })?;
             let request = reqwest::Request::try_from(request.map(reqwest::Body::wrap))
                 .map_err(|error| classify(error, TransportErrorKind::Connect))?;
             let answer = client.execute(request).await;
@@ -165,6 +179,13 @@ impl Transport for HttpTransport {
             future: Box::pin(exchange),
         })
     }
+
+    fn is_private<'a>(&'a self, url: &'a Url) -> BoxFuture<'a, bool> {
+        Box::pin(OnRuntime {
+            runtime: self.runtime.clone(),
+            future: Box::pin(resolver::is_private(url)),
+        })
+    }
 }
 
 impl fmt::Debug for HttpTransport {
@@ -172,6 +193,29 @@ impl fmt::Debug for HttpTransport {
         f.debug_struct("HttpTransport")
             .field("options", &self.options)
             .finish_non_exhaustive()
+    }
+}
+
+/// An address that is written out is never looked up, so the resolver does not see it.
+fn check_literal(
+    request: &Request<RequestBody>,
+    addresses: Addresses,
+) -> Result<(), TransportError> {
+    let Addresses::Checked(rules) = addresses else {
+        return Ok(());
+    };
+    let host = request.uri().host().unwrap_or_default();
+    let refused = match url::Host::parse(host) {
+        Ok(url::Host::Domain(_)) => None,
+        Ok(host) => rules
+            .check_literal(&host)
+            .err()
+            .map(|error| error.to_string()),
+        Err(error) => Some(error.to_string()),
+    };
+    match refused {
+        Some(why) => Err(TransportError::new(TransportErrorKind::Forbidden, why)),
+        None => Ok(()),
     }
 }
 

@@ -3,6 +3,7 @@
 mod body;
 mod http;
 mod proxy;
+mod resolver;
 mod tls;
 
 use std::fmt;
@@ -11,11 +12,15 @@ use std::sync::Arc;
 
 use futures_core::future::BoxFuture;
 use http_body_util::combinators::UnsyncBoxBody;
+use url::Url;
 
+pub(crate) use self::body::Progress;
 pub use self::body::RequestBody;
 pub use self::http::{HttpOptions, HttpTransport};
 pub use self::proxy::{Proxies, ProxyError};
 pub use self::tls::{ClientIdentity, TlsOptions};
+
+use crate::protocol::address::Rules;
 
 /// The body of an answer. Its errors say what broke.
 pub type ResponseBody = UnsyncBoxBody<bytes::Bytes, TransportError>;
@@ -39,6 +44,13 @@ pub trait Transport: Send + Sync {
         request: ::http::Request<RequestBody>,
         route: Route,
     ) -> BoxFuture<'_, Result<::http::Response<ResponseBody>, TransportError>>;
+
+    /// Returns whether a host that the user named is on a private network, so that it may name others there. A transport
+    /// that looks no names up says no.
+    fn is_private<'a>(&'a self, url: &'a Url) -> BoxFuture<'a, bool> {
+        let _ = url;
+        Box::pin(std::future::ready(false))
+    }
 }
 
 /// What a host is to the client.
@@ -114,6 +126,8 @@ pub enum Verification {
 pub enum Addresses {
     /// Whatever it has: the user named the host.
     Any,
+    /// What the rules for hosts that a server named allow.
+    Checked(Rules),
 }
 
 /// Why no answer arrived, or not all of its body.

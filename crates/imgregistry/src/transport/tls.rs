@@ -11,6 +11,7 @@ use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use rustls_platform_verifier::Verifier;
 
 use super::Verification;
+use crate::error::{Error, Result};
 
 /// What a client trusts, and who it says it is.
 #[derive(Clone, Debug, Default)]
@@ -27,8 +28,8 @@ impl TlsOptions {
     ///
     /// # Errors
     ///
-    /// A text without a certificate, or with a broken one.
-    pub fn add_roots(&mut self, pem: &[u8]) -> Result<(), String> {
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) for a text without a certificate, or with a broken one.
+    pub fn add_roots(&mut self, pem: &[u8]) -> Result<()> {
         self.extra_roots.extend(certificates(pem)?);
         Ok(())
     }
@@ -45,13 +46,14 @@ impl ClientIdentity {
     ///
     /// # Errors
     ///
-    /// A text without a certificate or key, or with a broken one.
-    pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self, String> {
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) for a text without a certificate or key, or with a
+    /// broken one.
+    pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self> {
         Ok(Self {
             chain: certificates(chain)?,
             key: PrivateKeyDer::from_pem_slice(key)
                 // The error's own text could quote the key.
-                .map_err(|_| "the client key is no PEM text of a private key".to_owned())?,
+                .map_err(|_| refused("the client key is no PEM text of a private key"))?,
         })
     }
 }
@@ -73,32 +75,37 @@ impl fmt::Debug for ClientIdentity {
     }
 }
 
-fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>> {
     let found = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
     match found {
-        Ok(found) if found.is_empty() => Err("the PEM text has no certificate".to_owned()),
+        Ok(found) if found.is_empty() => Err(refused("the PEM text has no certificate")),
         Ok(found) => Ok(found),
-        Err(error) => Err(format!("the PEM text has a broken certificate ({error:?})")),
+        Err(_) => Err(refused("the PEM text has a broken certificate")),
     }
 }
 
+fn refused(detail: impl Into<String>) -> Error {
+    Error::configuration(detail)
+}
+
 /// Makes a configuration for TLS 1.2 and 1.3 with HTTP/2 and HTTP/1.1 on offer.
-pub(super) fn configure(
-    options: &TlsOptions,
-    verification: Verification,
-) -> Result<ClientConfig, String> {
+pub(super) fn configure(options: &TlsOptions, verification: Verification) -> Result<ClientConfig> {
     let provider = Arc::new(ring::default_provider());
     let verifier = verifier(options, verification, &provider)?;
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?
+        .map_err(|error| refused(error.to_string()))?
         .dangerous()
         .with_custom_certificate_verifier(verifier);
     let mut config = match options.identity.clone() {
         None => builder.with_no_client_auth(),
-        Some(ClientIdentity { chain, key }) => builder
-            .with_client_auth_cert(chain, key)
-            .map_err(|error| format!("the client certificate and its key do not fit: {error}"))?,
+        Some(ClientIdentity { chain, key }) => {
+            builder.with_client_auth_cert(chain, key).map_err(|error| {
+                refused(format!(
+                    "the client certificate and its key do not fit: {error}"
+                ))
+            })?
+        }
     };
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
@@ -108,7 +115,7 @@ fn verifier(
     options: &TlsOptions,
     verification: Verification,
     provider: &Arc<CryptoProvider>,
-) -> Result<Arc<dyn ServerCertVerifier>, String> {
+) -> Result<Arc<dyn ServerCertVerifier>> {
     if verification == Verification::Skipped {
         return Ok(Arc::new(AcceptAny(Arc::clone(provider))));
     }
@@ -117,7 +124,9 @@ fn verifier(
         Ok(verifier) => Ok(Arc::new(verifier)),
         // A machine without any authority (a bare container) can still speak plain HTTP.
         Err(_) if options.extra_roots.is_empty() => Ok(Arc::new(TrustNone(Arc::clone(provider)))),
-        Err(error) => Err(format!("the extra certificates cannot be used: {error}")),
+        Err(error) => Err(refused(format!(
+            "the extra certificates cannot be used: {error}"
+        ))),
     }
 }
 
