@@ -18,6 +18,7 @@ mod documents;
 mod kvfile;
 mod layers;
 mod programs;
+mod registry;
 mod streams;
 #[allow(
     dead_code,
@@ -32,6 +33,7 @@ pub use documents::{
 };
 pub use layers::{archive, decoder, gzip_stitch, mtree, pax, tar};
 pub use programs::{build_file, key_values, template};
+pub use registry::{error_body, link, location, realm, token_body, upload, www_authenticate};
 pub use streams::deflate_joint;
 
 /// A target: bytes in, a panic when something is wrong.
@@ -47,14 +49,21 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("deploy_manifest", deploy_manifest),
     ("digest", digest),
     ("document", document),
+    ("error_body", error_body),
     ("gzip_stitch", gzip_stitch),
     ("json", json),
     ("key_values", key_values),
     ("layer_metadata", layer_metadata),
+    ("link", link),
+    ("location", location),
     ("mtree", mtree),
     ("pax", pax),
     ("platform", platform),
+    ("realm", realm),
     ("reference", reference),
     ("tar", tar),
     ("template", template),
+    ("token_body", token_body),
+    ("upload", upload),
+    ("www_authenticate", www_authenticate),
 ];
