@@ -157,6 +157,10 @@ pub struct Fixed {
 impl Fixed {
     /// Sets the credential for a registry: that host with that port, and no other.
     #[must_use]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a name that was made for this is given away, as the credential is"
+    )]
     pub fn with(mut self, host: RegistryHost, credential: RegistryCredential) -> Self {
         let name = crate::host::canonical(host.as_str());
         self.entries.retain(|(known, _)| *known != name);
