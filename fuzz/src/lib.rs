@@ -5,6 +5,7 @@
 //! corpora.
 
 mod build_file;
+mod credentials;
 #[allow(
     dead_code,
     clippy::pedantic,
@@ -28,6 +29,7 @@ mod streams;
 #[path = "../../bins/img/src/template/mod.rs"]
 mod template;
 
+pub use credentials::{credential_helper_output, docker_config};
 pub use documents::{
     config, deploy_manifest, digest, document, json, layer_metadata, platform, reference,
 };
@@ -44,10 +46,12 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("archive", archive),
     ("build_file", build_file),
     ("config", config),
+    ("credential_helper_output", credential_helper_output),
     ("decoder", decoder),
     ("deflate_joint", deflate_joint),
     ("deploy_manifest", deploy_manifest),
     ("digest", digest),
+    ("docker_config", docker_config),
     ("document", document),
     ("error_body", error_body),
     ("gzip_stitch", gzip_stitch),
