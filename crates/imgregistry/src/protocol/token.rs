@@ -241,7 +241,7 @@ impl TokenResponse {
     /// Returns how long the token is used before a new one is fetched: up to 30 seconds less than its life, and never
     /// less than three quarters of it.
     pub fn fresh_for(&self) -> Duration {
-        self.life - LONGEST_MARGIN.min(self.life / 4)
+        self.life.saturating_sub(LONGEST_MARGIN.min(self.life / 4))
     }
 
     /// Returns the value of `Authorization` for the registry.
@@ -298,10 +298,10 @@ mod tests {
 
     #[test]
     fn what_a_challenge_says_is_written_anew() {
-        let service = Some("r.example&scope=repository:victim:pull#\"");
-        let request = TokenRequest::new(&realm(), service, &scopes(), Grant::Anonymous);
+        let service = "r.example&scope=repository:victim:pull#\"";
+        let request = TokenRequest::new(&realm(), Some(service), &scopes(), Grant::Anonymous);
         let pairs: Vec<_> = request.url.query_pairs().collect();
-        assert_eq!(pairs[1].1, service.unwrap());
+        assert_eq!(pairs[1].1, service);
         assert_eq!(pairs.len(), 4);
     }
 

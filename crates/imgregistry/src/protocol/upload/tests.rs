@@ -42,6 +42,8 @@ fn form(first: Form) -> Settings {
 
 /// What is to do, on one line: method, path, body, `Content-Range`.
 fn line(machine: &Machine) -> String {
+    use std::fmt::Write as _;
+
     let request = match machine.next() {
         Action::Send(request) => request,
         Action::Wait => return "wait".to_owned(),
@@ -52,13 +54,13 @@ fn line(machine: &Machine) -> String {
     let mut line = format!("{} {}", request.method, request.url.path());
     if let Some(query) = request.url.query() {
         let query = query.replace(&own, "D").replace(&own[7..], "B");
-        line.push_str(&format!("?{query}"));
+        write!(line, "?{query}").unwrap();
     }
     if let Some(body) = request.body {
-        line.push_str(&format!(" {body:?}"));
+        write!(line, " {body:?}").unwrap();
     }
     if let Some(range) = request.content_range {
-        line.push_str(&format!(" range {range}"));
+        write!(line, " range {range}").unwrap();
     }
     if !request.sends_credentials {
         line.push_str(" without credentials");

@@ -56,8 +56,7 @@ impl Scheme {
     pub fn default_for(host: &RegistryHost) -> Self {
         let is_loopback = Url::parse(&format!("http://{host}/"))
             .ok()
-            .and_then(|url| url.host().map(is_loopback))
-            .unwrap_or(false);
+            .is_some_and(|url| url.host().is_some_and(|host| is_loopback(&host)));
         if is_loopback { Self::Http } else { Self::Https }
     }
 
@@ -132,11 +131,7 @@ impl Origin {
 
     /// Returns whether the host is `localhost` or a loopback address, taken exactly.
     pub fn is_loopback(&self) -> bool {
-        match &self.host {
-            Host::Domain(name) => is_loopback(Host::Domain(name)),
-            Host::Ipv4(address) => is_loopback(Host::Ipv4(*address)),
-            Host::Ipv6(address) => is_loopback(Host::Ipv6(*address)),
-        }
+        is_loopback(&self.host)
     }
 }
 
@@ -146,9 +141,9 @@ impl fmt::Display for Origin {
     }
 }
 
-fn is_loopback(host: Host<&str>) -> bool {
+fn is_loopback(host: &Host<impl AsRef<str>>) -> bool {
     match host {
-        Host::Domain(name) => name == "localhost",
+        Host::Domain(name) => name.as_ref() == "localhost",
         Host::Ipv4(address) => address.is_loopback(),
         Host::Ipv6(address) => address.is_loopback(),
     }
@@ -326,7 +321,7 @@ impl Endpoint {
 
     /// Returns whether the registry is on this machine, by `localhost` or by a loopback address.
     pub fn is_loopback(&self) -> bool {
-        self.base.host().is_some_and(is_loopback)
+        self.base.host().is_some_and(|host| is_loopback(&host))
     }
 
     /// Returns the address itself, with a slash at its end.
