@@ -194,7 +194,7 @@ impl Ask<'_> {
         Ok(Token {
             header,
             asked,
-            fresh_for: fresh_for(response.life),
+            fresh_for: response.fresh_for(),
         })
     }
 
@@ -227,9 +227,4 @@ fn grant(credential: Option<&RegistryCredential>) -> Grant<'_> {
 
 fn forbidden(place: &Place, error: &realm::RealmError) -> Failure {
     Error::new(ErrorKind::Forbidden, place, chain(error)).into()
-}
-
-/// A token is used until less than a fifth of its life is left, so that what begins with it also ends with it.
-fn fresh_for(life: Duration) -> Duration {
-    life - life / 5
 }

@@ -279,24 +279,6 @@ impl Endpoint {
         })
     }
 
-    /// Returns the address that the registry has from now on, when the [`ping`](Self::ping) was redirected.
-    ///
-    /// Only from http to https on the same host: such a registry listens to both and wants the second.
-    #[must_use]
-    pub fn after_ping(self, answered: &Url) -> Self {
-        let is_upgrade = self.scheme() == Scheme::Http
-            && Scheme::of(answered) == Some(Scheme::Https)
-            && self.base.host() == answered.host();
-        if !is_upgrade {
-            return self;
-        }
-        let mut base = answered.clone();
-        base.set_path(self.base.path());
-        base.set_query(None);
-        base.set_fragment(None);
-        Self { base, ..self }
-    }
-
     /// Returns the repository's name on this registry: on Docker's, one component lies under `library/`.
     #[must_use]
     pub fn repository(&self, name: &Repository) -> Repository {
