@@ -154,7 +154,8 @@ impl Machine {
             // It cannot be asked.
             _ if self.doubts > 0 => return self.next_form(self.doubted),
             _ if self.form == Form::Chunked => return self.onwards(),
-            _ => return self.restart(),
+            // It was asked after trouble, and how often that may be, the retry policy says.
+            _ => return self.forget(),
         }
         if let Err(error) = self.moved(head) {
             return State::Failed(error.into());
@@ -187,7 +188,7 @@ impl Machine {
             }
             // A chunk names its range: what is there already is refused. A stream would be appended.
             _ if self.form == Form::Chunked || self.offset == self.size => {}
-            _ => return self.restart(),
+            _ => return self.forget(),
         }
         self.onwards()
     }
