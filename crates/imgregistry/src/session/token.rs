@@ -94,6 +94,8 @@ async fn fetch(
     loop {
         let failure = match fetch_once(exchange, realm, scopes, credential).await {
             Ok(token) => return Ok(token),
+            // What makes no sense may have been cut on its way: it is asked for once more.
+            Err(failure) if attempt == 1 && is_nonsense(&failure.error) => failure.into_transient(),
             Err(failure) => failure,
         };
         if !exchange.wait(Class::Repeatable, &failure, attempt).await {
@@ -102,6 +104,11 @@ async fn fetch(
         }
         attempt += 1;
     }
+}
+
+/// Returns whether the token server said yes, and nothing that can be read.
+fn is_nonsense(error: &Error) -> bool {
+    error.kind() == ErrorKind::Protocol && error.status().is_none()
 }
 
 async fn fetch_once(
