@@ -207,6 +207,8 @@ impl Machine {
                 }
             }
             416 => self.doubt(416),
+            // The parts do not make the blob: they may not have been put together as they were sent.
+            400 if self.parts > 1 => self.next_form(400),
             status => State::Failed(UploadError::Status(status)),
         }
     }
@@ -231,19 +233,28 @@ impl Machine {
 
     fn checking(&mut self, head: &Head<'_>, is_confirmed: bool) -> State {
         match (head.status, head.content_length) {
-            (200, Some(actual)) if actual != self.size => State::Failed(UploadError::Size {
+            (200, Some(actual)) if actual != self.size => self.lost_parts(UploadError::Size {
                 digest: self.digest,
                 expected: self.size,
                 actual,
             }),
             (200, _) => State::Done(Done::Uploaded),
-            (404, _) if is_confirmed => State::Failed(UploadError::Missing {
+            (404, _) if is_confirmed => self.lost_parts(UploadError::Missing {
                 digest: self.digest,
             }),
             // Not every registry can be asked, and not everyone may.
             _ if is_confirmed => State::Done(Done::Uploaded),
             _ if self.location.is_some() => State::Asking,
             _ => self.restart(),
+        }
+    }
+
+    /// What the registry has is not the blob. If it came in parts, it may go in one.
+    fn lost_parts(&mut self, error: UploadError) -> State {
+        if self.parts > 1 && self.change_form() {
+            self.forget()
+        } else {
+            State::Failed(error)
         }
     }
 

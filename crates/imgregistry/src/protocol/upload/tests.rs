@@ -317,6 +317,27 @@ fn chunks_are_cut_when_they_are_too_large() {
 }
 
 #[test]
+fn parts_that_a_registry_does_not_put_together_are_sent_as_one() {
+    let parts = "POST /uploads/ 0..0 → 202 location=/u/1
+                 PATCH /u/1 0..8 range 0-7 → 202
+                 PATCH /u/1 8..16 range 8-15 → 202
+                 PATCH /u/1 16..20 range 16-19 → 202\n";
+    for end in [
+        "PUT /u/1?D 20..20 → 400",
+        "PUT /u/1?D 20..20 → 201\n HEAD /blob → 404",
+        "PUT /u/1?D 20..20 → 201 digest=same\n HEAD /blob → 200 length=4",
+    ] {
+        let script = format!(
+            "{parts} {end}
+             POST /uploads/ 0..0 → 202 location=/u/2
+             PUT /u/2?D 0..20 → 201 digest=same
+             Uploaded"
+        );
+        check(machine(SIZE, chunked()), &script);
+    }
+}
+
+#[test]
 fn an_offset_that_is_wrong_is_asked_for() {
     // The chunk is there already, and then one was lost.
     check(
