@@ -3,43 +3,47 @@
 use std::error::Error;
 use std::fmt;
 use std::io::{self, Write as _};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use crate::shown;
 
 /// Where messages go: the process's own streams, or a text that a worker sends back.
-#[derive(Debug)]
+///
+/// Clones go to the same place.
+#[derive(Clone, Debug)]
 pub(crate) struct Report {
-    verbose: AtomicBool,
-    captured: Option<Mutex<String>>,
-    stdout_taken: AtomicBool,
+    verbose: Arc<AtomicBool>,
+    captured: Option<Arc<Mutex<String>>>,
+    stdout_taken: Arc<AtomicBool>,
 }
 
 impl Report {
     /// Prints to standard output and standard error.
     pub(crate) fn to_terminal() -> Self {
         Self {
-            verbose: AtomicBool::new(false),
+            verbose: Arc::default(),
             captured: None,
-            stdout_taken: AtomicBool::new(false),
+            stdout_taken: Arc::default(),
         }
     }
 
     /// Keeps everything for [`into_captured`](Self::into_captured).
     pub(crate) fn captured() -> Self {
         Self {
-            verbose: AtomicBool::new(false),
-            captured: Some(Mutex::default()),
-            stdout_taken: AtomicBool::new(false),
+            verbose: Arc::default(),
+            captured: Some(Arc::default()),
+            stdout_taken: Arc::default(),
         }
     }
 
     /// Returns what was kept; empty for a report that prints.
     pub(crate) fn into_captured(self) -> String {
         self.captured.map_or_else(String::new, |text| {
-            text.into_inner()
-                .unwrap_or_else(std::sync::PoisonError::into_inner)
+            let mut text = text
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            std::mem::take(&mut *text)
         })
     }
 
