@@ -5,6 +5,7 @@ mod build;
 mod cli;
 mod commands;
 mod context;
+mod credentials;
 mod kvfile;
 mod leftovers;
 mod output;

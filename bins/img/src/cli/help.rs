@@ -16,6 +16,7 @@ const GROUPS: &[(Group, &str)] = &[
     ),
     (Group::Documents, "Make manifests and indexes"),
     (Group::Layouts, "Write and convert layouts and archives"),
+    (Group::Registries, "Pull from registries"),
     (Group::Deploy, "Prepare pushing and loading"),
     (Group::Shell, "Set up your shell"),
 ];

@@ -57,6 +57,7 @@ pub(crate) enum Group {
     Documents,
     Layouts,
     Deploy,
+    Registries,
     Shell,
 }
 

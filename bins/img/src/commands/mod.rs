@@ -3,6 +3,7 @@
 //! To add a command, write `commands/<name>.rs` with a `#[derive(clap::Args)] struct Arguments` that
 //! implements [`Run`](crate::cli::Run), and add its line here.
 
+mod auth_explain;
 mod build;
 mod check;
 mod completions;
@@ -83,6 +84,7 @@ pub(crate) const TABLE: &[Subcommand] = &[
     Subcommand::for_builds::<deploy_merge::Arguments>("deploy-merge", Group::Deploy, 1)
         .with_argument_file()
         .with_worker(),
+    Subcommand::for_people::<auth_explain::Arguments>("auth explain", Group::Registries),
     Subcommand::for_builds::<validate::Arguments>("validate layer-presence", Group::Layers, 1)
         .with_worker(),
     Subcommand::for_people::<completions::Arguments>("completions", Group::Shell),

@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::text;
 
 /// What a header may say as `name=value`.
-const OPTIONS: [&str; 3] = ["cwd=", "mode=", "stdin="];
+const OPTIONS: [&str; 4] = ["cwd=", "env=", "mode=", "stdin="];
 
 /// One section: `[word word …]` and the lines up to the next one.
 #[derive(Debug)]
@@ -38,6 +38,12 @@ impl Section {
     pub(crate) fn option(&self, name: &str) -> Option<&str> {
         let mut found = self.options.iter().filter(|(key, _)| key == name);
         found.next().map(|(_, value)| value.as_str())
+    }
+
+    /// Every value of an option that may be given several times.
+    pub(crate) fn options(&self, name: &str) -> impl Iterator<Item = &str> {
+        let found = self.options.iter().filter(move |(key, _)| key == name);
+        found.map(|(_, value)| value.as_str())
     }
 
     /// Whether the header says nothing but its words.

@@ -186,10 +186,12 @@ impl State<'_> {
             }
             None => Stdio::null(),
         };
+        let variables = section.options("env").filter_map(|it| it.split_once('='));
         let output = Command::new(env!("CARGO_BIN_EXE_img"))
             .args(arguments)
             .current_dir(self.path(section.option("cwd").unwrap_or(".")))
             .env_clear()
+            .envs(variables)
             .stdin(stdin)
             .output()
             .map_err(|error| error.to_string())?;

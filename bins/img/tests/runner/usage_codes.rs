@@ -24,7 +24,8 @@ const CODES: [(&str, i32); 17] = [
 ];
 
 /// Commands of our own.
-const OWN: [&str; 7] = [
+const OWN: [&str; 8] = [
+    "auth explain",
     "build",
     "check",
     "completions",
