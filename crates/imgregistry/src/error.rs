@@ -463,7 +463,10 @@ mod tests {
         let check = |kind: ErrorKind, expected: StoreKind, text: &str| {
             let error = imgstore::Error::from(Error::new(kind, &place(), ""));
             assert_eq!((error.kind(), error.to_string().as_str()), (expected, text));
-            assert!(error.source().is_some_and(|source| source.is::<Error>()));
+            let source = error
+                .source()
+                .and_then(|source| source.downcast_ref::<Error>());
+            assert!(source.is_some());
             assert_eq!(kind.is_retryable(), expected.is_retryable());
         };
         let host = "registry registry.example:5000";

@@ -69,21 +69,19 @@ impl Answer {
             if first.len() + rest.len() + data.len() > limit {
                 return Err(too_large(&place, limit).into());
             }
-            match first.is_empty() {
-                true => first = data,
-                false => rest.extend_from_slice(&data),
+            if first.is_empty() {
+                first = data;
+            } else {
+                rest.extend_from_slice(&data);
             }
         }
         let length = (first.len() + rest.len()) as u64;
         if let Some(expected) = announced
             && expected != length
         {
-            let kind = ErrorKind::SizeMismatch {
-                expected,
-                actual: length,
-            };
             let detail = format!("the answer ended at byte {length} of {expected}");
-            return Err(Failure::truncated(Error::new(kind, &place, detail)));
+            let error = Error::new(ErrorKind::Unavailable, &place, detail);
+            return Err(Failure::truncated(error));
         }
         if rest.is_empty() {
             return Ok(first);

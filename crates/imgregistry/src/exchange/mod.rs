@@ -63,9 +63,10 @@ impl Exchange<'_> {
                 Ok(answer) => Failure::of_answer(answer).await,
                 Err(failure) => failure,
             };
-            match self.wait(call.class, &failure, attempt).await {
-                true => attempt += 1,
-                false => return Err(failure.error.with_attempts(attempt)),
+            if self.wait(call.class, &failure, attempt).await {
+                attempt += 1;
+            } else {
+                return Err(failure.error.with_attempts(attempt));
             }
         }
     }
@@ -199,9 +200,10 @@ impl Exchange<'_> {
         call: &Call,
         body: RequestBody,
     ) -> (Option<HeaderValue>, Result<Answer, Failure>) {
-        let used = match self.session.is_home(&call.url) {
-            true => self.session.authorization(self, &call.scopes).await,
-            false => Ok(None),
+        let used = if self.session.is_home(&call.url) {
+            self.session.authorization(self, &call.scopes).await
+        } else {
+            Ok(None)
         };
         match used {
             Ok(used) => {

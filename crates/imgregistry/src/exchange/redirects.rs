@@ -46,9 +46,10 @@ impl Exchange<'_> {
             if !next.keep_credentials {
                 authorization = None;
             }
-            place = match self.session.is_home(&next.url) {
-                true => call.place.clone(),
-                false => call.place.at(host_of(&next.url), Role::Storage),
+            place = if self.session.is_home(&next.url) {
+                call.place.clone()
+            } else {
+                call.place.at(host_of(&next.url), Role::Storage)
             };
             url = next.url;
             count += 1;
@@ -114,12 +115,13 @@ impl Exchange<'_> {
             self.session.dress(&mut headers);
         }
         authorize(&mut headers, authorization);
-        let route = match is_home {
-            true => self.session.route(),
-            false => Route {
+        let route = if is_home {
+            self.session.route()
+        } else {
+            Route {
                 addresses: Addresses::Checked(self.session.rules(self.client).await),
                 ..Route::new(place.role)
-            },
+            }
         };
         let request = Self::build(&call.method, url, headers, body);
         self.dispatch(request, url, route, place).await

@@ -123,9 +123,7 @@ impl Site {
                 None => Presence::Unknown,
             }),
             StatusCode::PARTIAL_CONTENT => {
-                let range = answer
-                    .header(CONTENT_RANGE)
-                    .and_then(|text| ContentRange::parse(text));
+                let range = answer.header(CONTENT_RANGE).and_then(ContentRange::parse);
                 Ok(match range.and_then(|range| range.size) {
                     Some(size) => Presence::Present { size },
                     None => Presence::Unknown,

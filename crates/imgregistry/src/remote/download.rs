@@ -86,10 +86,10 @@ impl Download {
             let failure = match answer.next_data().await {
                 Some(Ok(data)) => {
                     let wanted = data.slice(self.plan.take(data.len()));
-                    match wanted.is_empty() {
-                        true => continue,
-                        false => return Some(Ok(wanted)),
+                    if wanted.is_empty() {
+                        continue;
                     }
+                    return Some(Ok(wanted));
                 }
                 // All of it came, and whether it is right the digest says: how the connection ended is of no interest.
                 Some(Err(_)) | None if self.plan.is_done() => return None,
@@ -215,7 +215,6 @@ fn is_expired(answer: &Answer) -> bool {
 }
 
 fn ended_early(place: &Place, actual: u64, expected: u64) -> Failure {
-    let kind = ErrorKind::SizeMismatch { expected, actual };
     let detail = format!("the blob ended at byte {actual} of {expected}");
-    Failure::truncated(Error::new(kind, place, detail))
+    Failure::truncated(Error::new(ErrorKind::Unavailable, place, detail))
 }

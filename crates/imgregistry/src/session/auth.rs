@@ -10,6 +10,7 @@ use url::Url;
 
 use super::credentials::{Credentials, direct_header};
 use super::token::Tokens;
+use crate::error::ErrorKind;
 use crate::exchange::{Answer, Exchange, Failure};
 use crate::protocol::challenge::{self, BearerChallenge, Challenge};
 use crate::protocol::scope::ScopeSet;
@@ -107,13 +108,21 @@ impl Auth {
         let credential = resolution.credential.as_ref();
         let sent = match (scheme, credential) {
             // What a helper gives as a header goes out as it is, and is never traded for a token.
-            (_, Some(credential @ RegistryCredential::Bearer(_))) => direct_header(credential),
-            (Scheme::Basic, Some(credential)) => direct_header(credential),
-            (Scheme::Bearer(realm), credential) => Some(
-                self.tokens
-                    .token(exchange, &realm, scopes, credential, refused)
-                    .await?,
-            ),
+            (_, Some(credential @ RegistryCredential::Bearer(_)))
+            | (Scheme::Basic, Some(credential)) => direct_header(credential),
+            (Scheme::Bearer(realm), credential) => {
+                let token = self
+                    .tokens
+                    .token(exchange, &realm, scopes, credential, refused);
+                Some(token.await.map_err(|mut failure| {
+                    if failure.error.kind() == ErrorKind::Denied {
+                        let host = exchange.session.host();
+                        failure.error =
+                            failure.error.with_next_step(self.explain(host, repository));
+                    }
+                    failure
+                })?)
+            }
             _ => None,
         };
         Ok(sent.filter(|sent| Some(sent) != refused))
@@ -153,9 +162,10 @@ impl Auth {
             return "the registry names no way to log in that this client knows".to_owned();
         };
         let trail: Vec<String> = resolution.trail.iter().map(ToString::to_string).collect();
-        let looked = match trail.is_empty() {
-            true => String::new(),
-            false => format!(" (looked in: {})", trail.join("; ")),
+        let looked = if trail.is_empty() {
+            String::new()
+        } else {
+            format!(" (looked in: {})", trail.join("; "))
         };
         match resolution.credential {
             Some(_) => format!("check that these credentials may do this{looked}"),

@@ -29,11 +29,8 @@ impl Credentials {
         let ask = move || keychain.resolve(&host, Some(&name));
         // A helper is a program that may take its time.
         let resolution = match &exchange.client.runtime {
-            Some(runtime) => match runtime.spawn_blocking(ask).await {
-                Ok(resolution) => resolution,
-                // The runtime is going down, or the keychain of an embedder panicked: nothing is known.
-                Err(_) => Resolution::default(),
-            },
+            // Nothing is known where the runtime is going down, or where the keychain of an embedder panicked.
+            Some(runtime) => runtime.spawn_blocking(ask).await.unwrap_or_default(),
             None => ask(),
         };
         let resolution = Arc::new(resolution);

@@ -119,7 +119,7 @@ impl Session {
     pub(crate) fn place(&self, operation: Operation, repository: Option<&Repository>) -> Place {
         Place {
             operation,
-            repository: repository.map(|repository| repository.to_string()),
+            repository: repository.map(ToString::to_string),
             subject: None,
             digest: None,
             host: self.label(),

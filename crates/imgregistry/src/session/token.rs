@@ -207,16 +207,11 @@ impl Ask<'_> {
 
     async fn refused(self, answer: Answer) -> Failure {
         let status = answer.status;
-        let mut failure = Failure::of_answer(answer).await;
+        let failure = Failure::of_answer(answer).await;
         if redirect::is_redirect(status.as_u16()) {
             let detail = "token servers are not followed to other places";
             let error = Error::new(ErrorKind::Forbidden, self.place, detail);
             return Failure::permanent(error.with_status(status));
-        }
-        if status == StatusCode::UNAUTHORIZED || status == StatusCode::FORBIDDEN {
-            let next_step =
-                "check the credentials for this registry: its token server refuses them";
-            failure.error = failure.error.with_next_step(next_step);
         }
         failure
     }

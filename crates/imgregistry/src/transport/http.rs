@@ -135,6 +135,7 @@ impl HttpTransport {
 }
 
 #[cfg(unix)]
+#[expect(clippy::unnecessary_wraps, reason = "it fails on other systems")]
 fn use_socket(
     builder: reqwest::ClientBuilder,
     socket: &Arc<std::path::Path>,

@@ -81,15 +81,15 @@ impl Proxies {
             })
         };
         let is_cgi = variable("REQUEST_METHOD").is_some();
-        let http_names: &[&str] = match is_cgi {
-            true => &["http_proxy", "all_proxy", "ALL_PROXY"],
-            false => &["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"],
-        };
-        let https_names = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
+        let mut for_http = vec!["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"];
+        if is_cgi {
+            for_http.retain(|name| *name != "HTTP_PROXY");
+        }
+        let for_https = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
         let exceptions = any(&["no_proxy", "NO_PROXY"]).map(|(_, value)| value);
         Ok(Self {
-            http: parse_setting(any(http_names))?,
-            https: parse_setting(any(&https_names))?,
+            http: parse_setting(any(&for_http))?,
+            https: parse_setting(any(&for_https))?,
             exceptions: parse_exceptions(&exceptions.unwrap_or_default()),
         })
     }
@@ -139,9 +139,10 @@ fn parse_setting(setting: Option<(String, String)>) -> Result<Option<Url>, Proxy
     let Some((name, value)) = setting else {
         return Ok(None);
     };
-    let text = match value.contains("://") {
-        true => value.trim().to_owned(),
-        false => format!("http://{}", value.trim()),
+    let text = if value.contains("://") {
+        value.trim().to_owned()
+    } else {
+        format!("http://{}", value.trim())
     };
     let url =
         Url::parse(&text).map_err(|error| ProxyError(format!("{name} is no URL: {error}")))?;
@@ -189,15 +190,14 @@ fn parse_exception(entry: &str) -> Option<Exception> {
         None => (entry, None),
     };
     let inner = name.trim_start_matches('[').trim_end_matches(']');
-    let what = match network(inner) {
-        Some(network) => What::Network(network),
-        None => {
-            let lower = name.to_ascii_lowercase();
-            let under = lower.trim_start_matches('*').trim_start_matches('.');
-            What::Domain {
-                name: under.trim_end_matches('.').to_owned(),
-                itself: under.len() == lower.len(),
-            }
+    let what = if let Some(network) = network(inner) {
+        What::Network(network)
+    } else {
+        let lower = name.to_ascii_lowercase();
+        let under = lower.trim_start_matches('*').trim_start_matches('.');
+        What::Domain {
+            name: under.trim_end_matches('.').to_owned(),
+            itself: under.len() == lower.len(),
         }
     };
     Some(Exception { what, port })

@@ -196,7 +196,8 @@ impl Driver {
 
     async fn wait(&mut self) -> Result<()> {
         let Some(failure) = self.last.take() else {
-            return Ok(self.machine.answer(upload::Answer::Waited));
+            self.machine.answer(upload::Answer::Waited);
+            return Ok(());
         };
         if self.machine.offset() > self.counted_from {
             self.counted_from = self.machine.offset();
@@ -215,9 +216,10 @@ impl Driver {
     /// Makes the request of the machine one of the exchange.
     pub(super) fn call(&self, request: &Request) -> Call {
         let site = self.remote.origin();
-        let place = match site.session.is_home(&request.url) {
-            true => self.place.clone(),
-            false => self.place.at(host_of(&request.url), Role::Upload),
+        let place = if site.session.is_home(&request.url) {
+            self.place.clone()
+        } else {
+            self.place.at(host_of(&request.url), Role::Upload)
         };
         let place = match &request.from {
             Some(_) => Place {

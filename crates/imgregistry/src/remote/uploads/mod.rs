@@ -76,8 +76,10 @@ impl Remote {
         if let Presence::Present { .. } = site.stat_blob(self, &descriptor.digest).await? {
             return Ok(Uploaded::AlreadyThere);
         }
-        let mut settings = Settings::default();
-        settings.mount_from = from.map(|from| site.session.name(from));
+        let settings = Settings {
+            mount_from: from.map(|from| site.session.name(from)),
+            ..Settings::default()
+        };
         let mut driver = Driver::new(self, descriptor, settings).await;
         loop {
             let request = match driver.advance().await? {
@@ -112,12 +114,13 @@ impl Remote {
     pub async fn mount(&self, descriptor: &Descriptor, from: &Repository) -> Result<Mount> {
         let from = self.origin().session.name(from);
         let mut driver = Driver::new(self, descriptor, settings(descriptor, Some(from))).await;
-        match driver.mount().await? {
-            true => Ok(Mount::Mounted),
-            false => Ok(Mount::Writer(Ingest::new(
+        if driver.mount().await? {
+            Ok(Mount::Mounted)
+        } else {
+            Ok(Mount::Writer(Ingest::new(
                 descriptor,
                 Box::new(Writer::new(driver, descriptor)),
-            ))),
+            )))
         }
     }
 
@@ -130,14 +133,17 @@ impl Remote {
 /// The settings for a blob that comes once: what fits into a chunk can be sent in any form, again and again; of more, a
 /// chunk at a time is kept.
 fn settings(descriptor: &Descriptor, from: Option<Repository>) -> Settings {
-    let mut settings = Settings::default();
-    settings.chunk = CHUNK;
-    settings.first = match descriptor.size <= CHUNK {
-        true => Form::Whole,
-        false => Form::Chunked,
+    let first = if descriptor.size <= CHUNK {
+        Form::Whole
+    } else {
+        Form::Chunked
     };
-    settings.mount_from = from;
-    settings
+    Settings {
+        first,
+        chunk: CHUNK,
+        mount_from: from,
+        ..Settings::default()
+    }
 }
 
 fn source_error(place: &Place, error: imgstore::Error) -> Error {

@@ -1,0 +1,254 @@
+//! Logging in: what is asked, what is sent, and how often.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use imgauth::{Fixed, RegistryCredential, RegistryKeychain, Resolution};
+use imgcore::{RegistryHost, Repository, Tag};
+use imgregistry::{ErrorKind, Role, TagOrDigest};
+use imgserve::http::Handler;
+use imgtest::registry::{
+    ExpiresIn, Guard, InProcess, Post, Recorder, RequestClass, TokenOptions, TokenServer, answer,
+    handler, respond,
+};
+
+use crate::network::{HOST, PASSWORD, hasty, patient, remote, user};
+
+const INDEX: &[u8] = br#"{"schemaVersion":2,"manifests":[]}"#;
+const REALM: &str = "https://auth.example.com/token";
+
+fn tag() -> TagOrDigest {
+    TagOrDigest::from(Tag::latest())
+}
+
+/// A registry behind a guard, and the network around it.
+struct Guarded {
+    registry: Arc<Recorder>,
+    server: Arc<TokenServer>,
+    tokens: Arc<Recorder>,
+    network: InProcess,
+}
+
+fn guarded(options: TokenOptions) -> Guarded {
+    let server = TokenServer::new(options);
+    let tokens = Recorder::new(Arc::clone(&server) as Arc<dyn Handler>);
+    let registry = Guard::bearer(answer(200, INDEX), &server, REALM);
+    let registry = Recorder::new(Arc::new(registry));
+    let network = InProcess::new()
+        .with("https://registry.example.com", Arc::clone(&registry))
+        .with("https://auth.example.com", Arc::clone(&tokens));
+    Guarded {
+        registry,
+        server,
+        tokens,
+        network,
+    }
+}
+
+fn with_user() -> TokenOptions {
+    let mut options = TokenOptions::default();
+    options.users.insert("user".to_owned(), PASSWORD.to_owned());
+    options.anonymous = false;
+    options
+}
+
+#[tokio::test]
+async fn nobody_is_asked_for_credentials_where_none_are_wanted() {
+    let keychain = Arc::new(Counting::default());
+    let network = InProcess::new().with("https://registry.example.com", answer(200, INDEX));
+    let repository = remote(hasty(network).keychain(keychain.clone()));
+    repository.manifest(&tag()).await.unwrap();
+    assert_eq!(keychain.0.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
+async fn basic_credentials_go_out_once_they_were_asked_for() {
+    let registry = Guard::basic(answer(200, INDEX), &[("user", PASSWORD)]);
+    let registry = Recorder::new(Arc::new(registry));
+    let network = InProcess::new().with("https://registry.example.com", registry.clone());
+    let repository = remote(hasty(network).keychain(Arc::new(user(HOST))));
+    for _ in 0..3 {
+        repository.manifest(&tag()).await.unwrap();
+    }
+    // One question, and no further ones once it is known what the registry wants.
+    assert_eq!(registry.len(), 4);
+    assert_eq!(registry.with_credentials().len(), 3);
+}
+
+#[tokio::test]
+async fn one_token_serves_many_requests_at_once() {
+    let guarded = guarded(with_user());
+    let repository = remote(hasty(guarded.network).keychain(Arc::new(user(HOST))));
+    let at = tag();
+    let reads = (0..8).map(|_| repository.manifest(&at));
+    for read in futures_util::future::join_all(reads).await {
+        read.unwrap();
+    }
+    assert_eq!(guarded.tokens.len(), 1);
+    assert_eq!(guarded.server.issued()[0].to.as_deref(), Some("user"));
+    // The password went to the token server only.
+    assert!(
+        guarded
+            .registry
+            .containing("imgkit-canary-password")
+            .is_empty()
+    );
+    let basic = guarded.registry.exchanges();
+    let sent = basic
+        .iter()
+        .filter_map(|exchange| exchange.header("authorization"));
+    assert!(sent.into_iter().all(|value| value.starts_with("Bearer ")));
+}
+
+#[tokio::test]
+async fn public_images_need_a_token_of_nobody() {
+    let guarded = guarded(TokenOptions::default());
+    let repository = remote(hasty(guarded.network));
+    repository.manifest(&tag()).await.unwrap();
+    assert_eq!(guarded.server.issued()[0].to, None);
+    assert!(guarded.tokens.with_credentials().is_empty());
+}
+
+#[tokio::test]
+async fn identity_tokens_are_posted_or_go_the_old_way() {
+    for post in [Post::Supported, Post::MethodNotAllowed, Post::NotFound] {
+        let mut options = with_user();
+        options.identity_tokens = vec!["imgkit-canary-identity".to_owned()];
+        let old_way = ("<token>".to_owned(), "imgkit-canary-identity".to_owned());
+        options.users.extend([old_way]);
+        options.post = post;
+        let guarded = guarded(options);
+        let credential = RegistryCredential::identity_token("imgkit-canary-identity");
+        let keychain = Fixed::default().with(HOST.parse().unwrap(), credential);
+        let repository = remote(hasty(guarded.network).keychain(Arc::new(keychain)));
+        repository.manifest(&tag()).await.unwrap();
+        assert_eq!(guarded.server.issued().len(), 1, "{post:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_header_of_a_helper_goes_out_as_it_is() {
+    let server = TokenServer::new(TokenOptions::default());
+    let guard = Guard::bearer(answer(200, INDEX), &server, REALM)
+        .with_verbatim_token("imgkit-canary-bearer");
+    let network = InProcess::new().with("https://registry.example.com", Arc::new(guard));
+    let credential = RegistryCredential::bearer("imgkit-canary-bearer");
+    let keychain = Fixed::default().with(HOST.parse().unwrap(), credential);
+    let repository = remote(hasty(network.clone()).keychain(Arc::new(keychain)));
+    repository.manifest(&tag()).await.unwrap();
+    assert!(network.unreached().is_empty(), "no token server was asked");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_is_renewed_before_it_ends() {
+    let mut options = with_user();
+    options.expires_in = ExpiresIn::Seconds(100);
+    let guarded = guarded(options);
+    let repository = remote(patient(guarded.network).keychain(Arc::new(user(HOST))));
+    repository.manifest(&tag()).await.unwrap();
+    tokio::time::advance(std::time::Duration::from_secs(79)).await;
+    repository.manifest(&tag()).await.unwrap();
+    assert_eq!(guarded.tokens.len(), 1);
+    tokio::time::advance(std::time::Duration::from_secs(2)).await;
+    repository.manifest(&tag()).await.unwrap();
+    assert_eq!(guarded.tokens.len(), 2);
+}
+
+#[tokio::test]
+async fn a_token_that_is_refused_is_replaced_once() {
+    let guarded = guarded(with_user());
+    let repository = remote(hasty(guarded.network).keychain(Arc::new(user(HOST))));
+    repository.manifest(&tag()).await.unwrap();
+    guarded.server.expire_all();
+    repository.manifest(&tag()).await.unwrap();
+    assert_eq!(guarded.tokens.len(), 2);
+}
+
+#[tokio::test]
+async fn strangers_get_no_password() {
+    let server = TokenServer::new(with_user());
+    let tokens = Recorder::new(Arc::clone(&server) as Arc<dyn Handler>);
+    let guard = Guard::bearer(answer(200, INDEX), &server, "https://stranger.test/token");
+    let network = InProcess::new()
+        .with("https://registry.example.com", Arc::new(guard))
+        .with("https://stranger.test", Arc::clone(&tokens));
+    let keychain = Arc::new(user(HOST));
+    let repository = remote(patient(network.clone()).keychain(keychain.clone()));
+    let error = repository.manifest(&tag()).await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.role()),
+        (ErrorKind::Forbidden, Role::Registry)
+    );
+    let text = error.to_string();
+    assert!(
+        text.contains("--allow-token-realm registry.example.com=stranger.test"),
+        "{text}"
+    );
+    assert!(tokens.is_empty());
+
+    let allowed = "registry.example.com=stranger.test".parse().unwrap();
+    let repository = remote(hasty(network).keychain(keychain).allow_token_realm(allowed));
+    repository.manifest(&tag()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_registry_that_hides_its_images_is_asked_whether_it_wants_a_login() {
+    // It says "not found" to strangers, and how to log in only at its door.
+    let server = TokenServer::new(TokenOptions::default());
+    let inner = Guard::bearer(answer(200, INDEX), &server, REALM);
+    let inner: Arc<dyn Handler> = Arc::new(inner);
+    let registry = Arc::new(Hiding(inner));
+    let network = InProcess::new()
+        .with("https://registry.example.com", registry)
+        .with("https://auth.example.com", server);
+    remote(hasty(network)).manifest(&tag()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_redirect_to_storage_carries_no_credential() {
+    let storage = Recorder::new(answer(200, "hello"));
+    let registry = handler(|request| {
+        if !request.headers.contains_key("authorization") {
+            return respond(401, &[("WWW-Authenticate", "Basic realm=\"r\"")], "");
+        }
+        let location = "https://storage.example/b?sig=imgkit-canary-signature";
+        respond(307, &[("Location", location)], "")
+    });
+    let network = InProcess::new()
+        .with("https://registry.example.com", registry)
+        .with("https://storage.example", storage.clone());
+    let repository = remote(hasty(network).keychain(Arc::new(user(HOST))));
+    let layer = imgcore::Descriptor::of(imgcore::MediaType::OCI_LAYER_TAR, b"hello");
+    let read = imgstore::BlobSourceExt::read_all(&repository, &layer, 10)
+        .await
+        .unwrap();
+    assert_eq!(read, "hello");
+    assert_eq!(storage.len(), 1);
+    assert!(storage.with_credentials().is_empty());
+    assert_eq!(storage.count(RequestClass::Other), 1);
+}
+
+#[derive(Default)]
+struct Counting(AtomicUsize);
+
+impl RegistryKeychain for Counting {
+    fn resolve(&self, _host: &RegistryHost, _repository: Option<&Repository>) -> Resolution {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Resolution::default()
+    }
+}
+
+struct Hiding(Arc<dyn Handler>);
+
+impl Handler for Hiding {
+    fn handle(
+        self: Arc<Self>,
+        request: imgserve::http::Request,
+    ) -> futures_core::future::BoxFuture<'static, imgserve::http::Response> {
+        let is_stranger = !request.headers().contains_key("authorization");
+        if is_stranger && request.uri().path() != "/v2/" {
+            return Box::pin(std::future::ready(respond(404, &[], "")));
+        }
+        Arc::clone(&self.0).handle(request)
+    }
+}
