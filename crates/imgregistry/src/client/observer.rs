@@ -55,6 +55,14 @@ pub enum Event {
         /// How long the client waits.
         pause: Duration,
     },
+    /// The registry wants a person to know something: to be shown once, however often it comes.
+    #[non_exhaustive]
+    Warning {
+        /// The host, with its port.
+        host: String,
+        /// What it says, on one line.
+        text: String,
+    },
 }
 
 /// An [`Observer`] that counts.
@@ -107,6 +115,7 @@ impl Observer for Counters {
             Event::Request { .. } => (&self.requests, 1),
             Event::Sent { bytes } => (&self.sent, *bytes),
             Event::Waiting { .. } => (&self.waits, 1),
+            Event::Warning { .. } => return,
         };
         counter.fetch_add(amount, Ordering::Relaxed);
     }

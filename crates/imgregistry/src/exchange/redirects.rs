@@ -4,7 +4,7 @@ use std::pin::pin;
 
 use bytes::Bytes;
 use futures_util::future::{Either, select};
-use http::header::{HeaderMap, HeaderValue, LOCATION};
+use http::header::{HeaderMap, HeaderValue, LOCATION, WARNING};
 use http::{Method, Request};
 use url::Url;
 
@@ -14,6 +14,7 @@ use crate::client::{Counted, Inner};
 use crate::error::{Error, ErrorKind, Place};
 use crate::protocol::address::Rules;
 use crate::protocol::redirect::{self, Follow, Hop, Movable, RedirectError};
+use crate::protocol::warning;
 use crate::transport::Progress;
 use crate::{Addresses, Event, RequestBody, Role, Route, TransportError, TransportErrorKind};
 
@@ -174,6 +175,11 @@ impl Exchange<'_> {
         };
         let response = response.map_err(|error| Failure::of_transport(place, error))?;
         let (head, body) = response.into_parts();
+        let warnings = head.headers.get_all(WARNING).iter();
+        for text in warning::parse(warnings.filter_map(|it| it.to_str().ok())) {
+            let host = place.host.clone();
+            client.observe(&Event::Warning { host, text });
+        }
         let clock = std::sync::Arc::clone(&client.clock);
         Ok(Answer {
             status: head.status,

@@ -10,7 +10,8 @@
 //!   [`address`] about where those may lead.
 //! * [`range`] reads and writes parts of blobs, [`download`] is the plan that reads one, [`upload`] the state machine that
 //!   writes one.
-//! * [`error_body`] reads what a registry says about an error, [`retry`] decides whether it is asked again.
+//! * [`error_body`] reads what a registry says about an error, [`retry`] decides whether it is asked again,
+//!   [`warning`] is for people.
 
 pub mod address;
 pub mod challenge;
@@ -27,3 +28,4 @@ pub mod scope;
 pub mod token;
 pub mod upload;
 pub mod url;
+pub mod warning;
