@@ -19,6 +19,14 @@ pub trait Observer: Send + Sync {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {
+    /// A place for credentials could not be asked, such as a helper that fails. The client goes on without it.
+    #[non_exhaustive]
+    CredentialWarning {
+        /// The registry.
+        host: String,
+        /// What was asked, and what went wrong.
+        text: String,
+    },
     /// Bytes of an answer's body came.
     #[non_exhaustive]
     Received {
@@ -115,7 +123,7 @@ impl Observer for Counters {
             Event::Request { .. } => (&self.requests, 1),
             Event::Sent { bytes } => (&self.sent, *bytes),
             Event::Waiting { .. } => (&self.waits, 1),
-            Event::Warning { .. } => return,
+            Event::CredentialWarning { .. } | Event::Warning { .. } => return,
         };
         counter.fetch_add(amount, Ordering::Relaxed);
     }

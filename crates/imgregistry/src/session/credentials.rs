@@ -7,6 +7,7 @@ use http::header::HeaderValue;
 use imgauth::{RegistryCredential, Resolution, Secret};
 use imgcore::Repository;
 
+use crate::Event;
 use crate::exchange::Exchange;
 use crate::protocol::token;
 
@@ -33,6 +34,12 @@ impl Credentials {
             Some(runtime) => runtime.spawn_blocking(ask).await.unwrap_or_default(),
             None => ask(),
         };
+        for warning in resolution.warnings() {
+            exchange.client.observe(&Event::CredentialWarning {
+                host: exchange.session.host().to_string(),
+                text: warning.to_string(),
+            });
+        }
         let resolution = Arc::new(resolution);
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.insert(repository.clone(), Arc::clone(&resolution));

@@ -1,11 +1,11 @@
 //! Logging in: what is asked, what is sent, and how often.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
-use imgauth::{Fixed, RegistryCredential, RegistryKeychain, Resolution};
+use imgauth::{Answer, Fixed, Lookup, RegistryCredential, RegistryKeychain, Resolution};
 use imgcore::{RegistryHost, Repository, Tag};
-use imgregistry::{ErrorKind, Role, TagOrDigest};
+use imgregistry::{ErrorKind, Event, Observer, Role, TagOrDigest};
 use imgserve::http::Handler;
 use imgtest::registry::{
     ExpiresIn, Guard, InProcess, Post, Recorder, RequestClass, TokenOptions, TokenServer, answer,
@@ -205,6 +205,23 @@ async fn a_registry_that_hides_its_images_is_asked_whether_it_wants_a_login() {
 }
 
 #[tokio::test]
+async fn a_helper_that_fails_is_a_warning_and_public_images_are_read_all_the_same() {
+    let guarded = guarded(TokenOptions::default());
+    let heard = Arc::new(Hearing::default());
+    let builder = hasty(guarded.network)
+        .keychain(Arc::new(Failing))
+        .observer(heard.clone());
+    let repository = remote(builder);
+    repository.manifest(&tag()).await.unwrap();
+    repository.manifest(&tag()).await.unwrap();
+    let warnings = heard.0.lock().unwrap();
+    assert_eq!(
+        *warnings,
+        ["registry.example.com: helper: failed: not installed"]
+    );
+}
+
+#[tokio::test]
 async fn a_redirect_to_storage_carries_no_credential() {
     let storage = Recorder::new(answer(200, "hello"));
     let registry = handler(|request| {
@@ -235,6 +252,26 @@ impl RegistryKeychain for Counting {
     fn resolve(&self, _host: &RegistryHost, _repository: Option<&Repository>) -> Resolution {
         self.0.fetch_add(1, Ordering::Relaxed);
         Resolution::default()
+    }
+}
+
+struct Failing;
+
+impl RegistryKeychain for Failing {
+    fn resolve(&self, _host: &RegistryHost, _repository: Option<&Repository>) -> Resolution {
+        let answer = Answer::Failed("not installed".to_owned());
+        Resolution::new(None, vec![Lookup::new("helper", answer)])
+    }
+}
+
+#[derive(Default)]
+struct Hearing(Mutex<Vec<String>>);
+
+impl Observer for Hearing {
+    fn observe(&self, event: &Event) {
+        if let Event::CredentialWarning { host, text, .. } = event {
+            self.0.lock().unwrap().push(format!("{host}: {text}"));
+        }
     }
 }
 
