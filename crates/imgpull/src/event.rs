@@ -71,7 +71,8 @@ impl Progress {
         Self(Arc::new(listener))
     }
 
-    pub(crate) fn tell(&self, event: Event) {
+    /// Tells an event: for callers that move blobs by themselves.
+    pub fn tell(&self, event: Event) {
         (self.0)(event);
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use futures_core::future::BoxFuture;
 use imgcore::Document;
+use imgregistry::Remote;
 use imgregistry::protocol::url::TagOrDigest;
 use imgstore::BlobSource;
 
@@ -52,6 +53,20 @@ impl Origin {
 
     pub(crate) fn blobs(&self) -> &dyn BlobSource {
         &*self.blobs
+    }
+}
+
+impl ManifestSource for Remote {
+    fn manifest<'a>(&'a self, at: &'a TagOrDigest) -> BoxFuture<'a, imgstore::Result<Document>> {
+        Box::pin(async move { Ok(Self::manifest(self, at).await?.document) })
+    }
+}
+
+/// A repository on a registry is called `repository@registry`, as sources are written on command lines.
+impl From<Remote> for Origin {
+    fn from(remote: Remote) -> Self {
+        let name = format!("{}@{}", remote.repository(), remote.host());
+        Self::new(name, Arc::new(remote.clone()), Arc::new(remote))
     }
 }
 

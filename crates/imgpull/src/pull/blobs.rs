@@ -7,22 +7,21 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use imgcore::{Descriptor, Digest, Document, MediaType};
 use imgregistry::protocol::url::TagOrDigest;
-use imgstore::{Begin, BlobSourceExt, BlobStream, LocalSource, MAX_DOCUMENT, Presence, copy};
+use imgstore::{Begin, BlobSink, BlobSourceExt, LocalSource, MAX_DOCUMENT, Presence, copy};
 
+use super::ask::Origins;
 use super::store_target::StoreTarget;
-use super::{Digests, PullOptions, Store};
+use super::{Digests, Store};
 use crate::cache::{Claim, is_damage};
-use crate::error::chain;
 use crate::transfer::{self, Failed, Target};
 use crate::wait::off_the_runtime;
-use crate::{Attempt, Cache, Error, Event, From, Origin, Progress, Result, sys};
+use crate::{Cache, Error, Event, From, Origin, Result, sys};
 
 /// Gets blobs and documents into a store.
 pub(super) struct Fetcher {
-    origins: Vec<Origin>,
+    origins: Origins,
     cache: Option<Cache>,
     store: Arc<dyn Store>,
-    progress: Progress,
 }
 
 /// Why a blob did not come through the cache.
@@ -34,84 +33,78 @@ enum Detour {
 }
 
 impl Fetcher {
-    pub(super) fn new(
-        origins: &[Origin],
-        options: &PullOptions,
-        store: Arc<dyn Store>,
-        progress: Progress,
-    ) -> Self {
+    pub(super) fn new(origins: Origins, cache: Option<Cache>, store: Arc<dyn Store>) -> Self {
         Self {
-            origins: origins.to_vec(),
-            cache: options.cache.clone(),
+            origins,
+            cache,
             store,
-            progress,
         }
     }
 
     pub(super) fn origins(&self) -> &[Origin] {
-        &self.origins
-    }
-
-    pub(super) fn names(&self) -> Vec<String> {
-        self.origins.iter().map(|it| it.name().to_owned()).collect()
+        self.origins.list()
     }
 
     /// Asks the origins in order for a document. Those that do not have it are asked last from now on.
     pub(super) async fn first_document(&mut self, at: &TagOrDigest) -> Result<(Document, String)> {
-        let (document, place) = self.document_at_origins(at).await?;
-        self.origins.rotate_left(place);
-        let name = self.origins.first().map(|it| it.name().to_owned());
+        let (document, place) = self.origins.document(at).await?;
+        self.origins.start_at(place);
+        let name = self.origins().first().map(|it| it.name().to_owned());
         Ok((document, name.unwrap_or_default()))
     }
 
-    async fn document_at_origins(&self, at: &TagOrDigest) -> Result<(Document, usize)> {
-        let mut attempts = Vec::new();
-        for (place, origin) in self.origins.iter().enumerate() {
-            let answered = origin.manifests().manifest(at).await;
-            match answered.and_then(|document| check_document(document, at)) {
-                Ok(document) => return Ok((document, place)),
-                Err(error) => self.note(at, origin, error, &mut attempts),
-            }
-        }
-        let what = match self.origins.as_slice() {
-            [only] => format!("cannot pull {}", joined(only.name(), at)),
-            _ => format!("no source has {at}"),
-        };
-        Err(Error::no_origin(what, attempts))
-    }
-
-    /// Gets a document that an index names: from the store, or else from the first origin that has it.
+    /// Gets a document that an index names: from the store, the cache, or the first origin that has it.
     pub(super) async fn document(&self, descriptor: &Descriptor) -> Result<Document> {
-        if let Some(document) = self.document_of_store(descriptor).await {
-            self.finished(descriptor, From::Store);
+        if let Some((document, from)) = self.document_nearby(descriptor).await? {
+            self.finished(descriptor, from);
             return Ok(document);
         }
         let at = TagOrDigest::Digest(descriptor.digest);
-        let (document, place) = self.document_at_origins(&at).await?;
-        let bytes = document.bytes();
+        let (document, place) = self.origins.document(&at).await?;
+        let (digest, size) = (&descriptor.digest, document.bytes().len() as u64);
+        transfer::check_size(digest, descriptor.size, size)?;
         // What the index says of it decides, as it does for whoever reads the store.
-        let document = Document::classify(bytes, Some(&descriptor.media_type))
-            .map_err(|error| Error::because(format!("{}", descriptor.digest), error.into()))?;
-        if descriptor.size != bytes.len() as u64 {
-            let found =
-                transfer::check_size(&descriptor.digest, descriptor.size, bytes.len() as u64);
-            found?;
-        }
+        let document = classify(document.bytes(), &descriptor.media_type)
+            .map_err(|error| Error::because(format!("document {digest}"), error))?;
         self.keep(descriptor, document.bytes()).await?;
-        self.finished(
-            descriptor,
-            From::Origin(self.origins[place].name().to_owned()),
-        );
+        let name = self.origins()[place].name().to_owned();
+        self.finished(descriptor, From::Origin(name));
         Ok(document)
     }
 
+    /// Finds a document by its digest alone, without asking an origin.
+    pub(super) async fn find(&self, digest: &Digest) -> Result<Option<(Document, From)>> {
+        let stored = self.store.stat_one(digest).await;
+        let size = match (stored, &self.cache) {
+            (Ok(Presence::Present { size }), _) => Some(size),
+            (_, Some(cache)) => cache.size_of(digest).ok().flatten(),
+            _ => None,
+        };
+        let Some(size) = size else {
+            return Ok(None);
+        };
+        let any = Descriptor::new(MediaType::from(""), *digest, size);
+        self.document_nearby(&any).await
+    }
+
+    async fn document_nearby(&self, descriptor: &Descriptor) -> Result<Option<(Document, From)>> {
+        if let Some(document) = self.document_of_store(descriptor).await {
+            return Ok(Some((document, From::Store)));
+        }
+        let Some(document) = self.document_of_cache(descriptor).await else {
+            return Ok(None);
+        };
+        self.keep(descriptor, document.bytes()).await?;
+        Ok(Some((document, From::Cache)))
+    }
+
     /// Reads a document that the store has, unless it is damaged.
-    pub(super) async fn document_of_store(&self, descriptor: &Descriptor) -> Option<Document> {
+    async fn document_of_store(&self, descriptor: &Descriptor) -> Option<Document> {
         if !self.has(&descriptor.digest, descriptor.size).await {
             return None;
         }
         match self.store.read_all(descriptor, MAX_DOCUMENT).await {
-            Ok(bytes) => Document::classify(&bytes, Some(&descriptor.media_type)).ok(),
+            Ok(bytes) => classify(&bytes, &descriptor.media_type).ok(),
             Err(error) => {
                 self.remove_damaged(&descriptor.digest, &error);
                 None
@@ -119,26 +112,29 @@ impl Fetcher {
         }
     }
 
-    /// Finds a document in the store by its digest alone.
-    pub(super) async fn find(&self, digest: &Digest) -> Option<Document> {
-        let Ok(Presence::Present { size }) = self.store.stat_one(digest).await else {
-            return None;
-        };
-        let any = Descriptor::new(MediaType::from(""), *digest, size);
-        match self.store.read_all(&any, MAX_DOCUMENT).await {
-            Ok(bytes) => Document::classify(&bytes, None).ok(),
+    /// Reads a document that the cache has, unless it is damaged.
+    async fn document_of_cache(&self, descriptor: &Descriptor) -> Option<Document> {
+        let cache = self.cache.as_ref()?;
+        cache.size_of(&descriptor.digest).ok()??;
+        match cache.read_all(descriptor, MAX_DOCUMENT).await {
+            Ok(bytes) => classify(&bytes, &descriptor.media_type).ok(),
             Err(error) => {
-                self.remove_damaged(digest, &error);
+                if is_damage(error.kind()) {
+                    let _ = cache.discard(&descriptor.digest);
+                }
                 None
             }
         }
     }
 
-    /// Puts a document that is in memory into the store.
+    /// Puts a document that is in memory into the store, and into the cache: there, a digest leads to a whole image.
     pub(super) async fn keep(&self, descriptor: &Descriptor, bytes: &[u8]) -> Result<()> {
-        if let Begin::Writer(mut ingest) = self.store.writer(descriptor).await? {
-            ingest.write(Bytes::copy_from_slice(bytes)).await?;
-            ingest.commit().await?;
+        put(&*self.store, descriptor, bytes).await?;
+        if let Some(cache) = &self.cache
+            && let Err(error) = put(cache, descriptor, bytes).await
+        {
+            self.origins
+                .failed(descriptor.digest, cache.place(), &error);
         }
         Ok(())
     }
@@ -164,23 +160,22 @@ impl Fetcher {
         if self.has(&descriptor.digest, descriptor.size).await && self.is_sound(descriptor).await {
             return Ok(From::Store);
         }
-        self.progress.tell(Event::Started {
+        self.tell(Event::Started {
             digest: descriptor.digest,
             size: descriptor.size,
         });
         if let Some(data) = &descriptor.data {
-            self.keep(descriptor, data).await?;
+            put(&*self.store, descriptor, data).await?;
             return Ok(From::Store);
         }
         if let Some(cache) = &self.cache {
             match self.through_cache(cache, descriptor).await {
                 Ok(from) => return Ok(from),
                 Err(Detour::Origins(error)) => return Err(error),
-                Err(Detour::Cache(error)) => self.progress.tell(Event::Failed {
-                    what: descriptor.digest.to_string(),
-                    origin: cache.place(),
-                    reason: chain(&error),
-                }),
+                Err(Detour::Cache(error)) => {
+                    self.origins
+                        .failed(descriptor.digest, cache.place(), &error);
+                }
             }
         }
         let Some(mut target) = StoreTarget::new(&self.store, descriptor).await? else {
@@ -232,13 +227,15 @@ impl Fetcher {
         target: &mut impl Target,
     ) -> Result<From, Detour> {
         let digest = descriptor.digest;
-        let tick = |offset| self.progress.tell(Event::Progress { digest, offset });
+        let tick = |offset| self.tell(Event::Progress { digest, offset });
         let mut attempts = Vec::new();
-        for origin in &self.origins {
+        for origin in self.origins() {
             match transfer::fetch(origin.blobs(), descriptor, target, tick).await {
                 Ok(()) => return Ok(From::Origin(origin.name().to_owned())),
                 Err(Failed::Target(error)) => return Err(Detour::Cache(error)),
-                Err(Failed::Source(error)) => self.note(digest, origin, error, &mut attempts),
+                Err(Failed::Source(error)) => {
+                    self.origins.note(digest, origin, error, &mut attempts);
+                }
             }
         }
         let what = format!("no source has {digest}");
@@ -303,60 +300,40 @@ impl Fetcher {
         }
     }
 
-    fn note(
-        &self,
-        what: impl std::fmt::Display,
-        origin: &Origin,
-        error: imgstore::Error,
-        attempts: &mut Vec<Attempt>,
-    ) {
-        self.progress.tell(Event::Failed {
-            what: what.to_string(),
-            origin: origin.name().to_owned(),
-            reason: chain(&error),
-        });
-        attempts.push(Attempt {
-            origin: origin.name().to_owned(),
-            error,
-        });
-    }
-
     pub(super) fn finished(&self, descriptor: &Descriptor, from: From) {
-        self.progress.tell(Event::Finished {
+        self.tell(Event::Finished {
             digest: descriptor.digest,
             size: descriptor.size,
             from,
         });
     }
 
+    fn tell(&self, event: Event) {
+        self.origins.progress.tell(event);
+    }
+
     pub(super) fn resolved(&self, root: &Descriptor, origin: String) {
-        self.progress.tell(Event::Resolved {
+        self.tell(Event::Resolved {
             root: Box::new(root.clone()),
             origin,
         });
     }
 }
 
-/// Checks that a document is the one that was asked for.
-fn check_document(document: Document, at: &TagOrDigest) -> imgstore::Result<Document> {
-    let Some(expected) = at.digest() else {
-        return Ok(document);
-    };
-    let bytes = Bytes::copy_from_slice(document.bytes());
-    let wanted = Descriptor::new(MediaType::from(""), expected, bytes.len() as u64);
-    let mut check = BlobStream::of_bytes(&wanted, bytes);
-    imgstore::blocking::block_on(async {
-        while let Some(chunk) = check.next().await {
-            chunk?;
-        }
-        Ok(document)
-    })
+/// Reads a document as what its descriptor says; as whatever it is, where that says nothing.
+fn classify(bytes: &[u8], media_type: &MediaType) -> imgstore::Result<Document> {
+    let told = !media_type.as_str().is_empty();
+    Ok(Document::classify(bytes, told.then_some(media_type))?)
 }
 
-/// Writes a name with what is meant in it.
-fn joined(name: &str, at: &TagOrDigest) -> String {
-    match at {
-        TagOrDigest::Digest(digest) => format!("{name}@{digest}"),
-        TagOrDigest::Tag(tag) => format!("{name}:{tag}"),
+async fn put(
+    sink: &(impl BlobSink + ?Sized),
+    descriptor: &Descriptor,
+    bytes: &[u8],
+) -> imgstore::Result<()> {
+    if let Begin::Writer(mut ingest) = sink.writer(descriptor).await? {
+        ingest.write(Bytes::copy_from_slice(bytes)).await?;
+        ingest.commit().await?;
     }
+    Ok(())
 }

@@ -28,10 +28,10 @@ pub(super) type Root = (Descriptor, Document);
 /// Finds the root, in the store if it is named by its digest, and puts it there.
 pub(super) async fn root(fetcher: &mut Fetcher, at: &TagOrDigest) -> Result<Root> {
     if let Some(digest) = at.digest()
-        && let Some(document) = fetcher.find(&digest).await
+        && let Some((document, from)) = fetcher.find(&digest).await?
     {
         let descriptor = described(&document, at);
-        fetcher.finished(&descriptor, From::Store);
+        fetcher.finished(&descriptor, from);
         return Ok((descriptor, document));
     }
     let (document, origin) = fetcher.first_document(at).await?;

@@ -1,5 +1,6 @@
 //! From a name to an image in a store.
 
+mod ask;
 mod blobs;
 mod documents;
 mod layer_source;
@@ -17,6 +18,8 @@ use imgregistry::protocol::url::TagOrDigest;
 use imgstore::{BlobSink, BlobSource, Durability, ErrorKind, MAX_DOCUMENT};
 use tokio::task::JoinSet;
 
+use self::ask::Origins;
+pub use self::ask::{document, documents};
 use self::blobs::Fetcher;
 use self::documents::Walk;
 pub use self::layer_source::LayerSource;
@@ -110,6 +113,27 @@ impl Pulled {
     pub fn layer_source(&self, cache: Option<Cache>, progress: Progress) -> LayerSource {
         LayerSource::new(self.origins.clone(), cache, progress)
     }
+
+    /// Fetches layers into a store, as an eager pull does.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`pull`] that are about blobs.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves in the store what is complete.
+    pub async fn fetch_layers(
+        &self,
+        layers: &[Descriptor],
+        options: &PullOptions,
+        store: Arc<dyn Store>,
+        progress: &Progress,
+    ) -> Result<()> {
+        let origins = Origins::new(self.origins.clone(), progress.clone());
+        let fetcher = Arc::new(Fetcher::new(origins, options.cache.clone(), store));
+        fetch_all(&fetcher, layers.to_vec(), options.jobs).await
+    }
 }
 
 /// Pulls an image into a store.
@@ -134,7 +158,8 @@ pub async fn pull(
     store: Arc<dyn Store>,
     progress: &Progress,
 ) -> Result<Pulled> {
-    let mut fetcher = Fetcher::new(origins, options, store, progress.clone());
+    let origins = Origins::new(origins.to_vec(), progress.clone());
+    let mut fetcher = Fetcher::new(origins, options.cache.clone(), store);
     let root = documents::root(&mut fetcher, at).await?;
     let fetcher = Arc::new(fetcher);
     let walk = Walk::from(&fetcher, root, options).await?;
@@ -154,7 +179,11 @@ pub async fn pull(
         let all = documents.chain(present).map(|it| it.digest).collect();
         fetcher.flush(all).await?;
     }
-    let names = fetcher.names();
+    let names: Vec<String> = fetcher
+        .origins()
+        .iter()
+        .map(|it| it.name().to_owned())
+        .collect();
     let layers = layers.drain(..).map(|descriptor| PulledLayer {
         is_present: !missing.contains(&descriptor.digest),
         sources: names.clone(),

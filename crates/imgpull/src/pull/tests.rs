@@ -406,9 +406,8 @@ fn nested_indexes_and_entries_without_platform_are_read_once() {
         let options = options(Handling::Shallow, platforms);
         let pulled = run(&origins, &latest(), &options, &store).0.unwrap();
         assert!(has(&*store, &inner));
-        let last = if platforms.len() == 1 { 0 } else { 1 };
-        let first = if platforms.is_empty() { last } else { 0 };
-        let riscv64 = &pulled.images[first];
+        // All of them are in the order of the index.
+        let riscv64 = &pulled.images[usize::from(platforms.is_empty())];
         assert_eq!(riscv64.descriptor.digest, images[2].manifest.digest);
     }
     let mut asked = repository.asked();
@@ -503,7 +502,7 @@ fn where_nobody_helps_every_reason_is_told() {
       app@two: status 503: the registry is down
     ");
     let error = run(&[one], &latest(), &options, &memory()).0.unwrap_err();
-    insta::assert_snapshot!(crate::error::chain(&error), @"cannot pull app@one:latest: status 404: MANIFEST_UNKNOWN");
+    insta::assert_snapshot!(crate::error::chain(&error), @"cannot pull one/app:latest: status 404: MANIFEST_UNKNOWN");
 }
 
 #[test]
@@ -555,8 +554,87 @@ fn the_cache_spares_the_second_pull_the_layers() {
     assert!(second.layers.iter().all(|it| has(&*store, &it.descriptor)));
     let from_cache =
         |event: &&Event| matches!(event, Event::Finished { from, .. } if *from == From::Cache);
-    // Three configs and the three other layers.
-    assert_eq!(events.iter().filter(from_cache).count(), 6);
+    // Three manifests, three configs, and the three other layers.
+    assert_eq!(events.iter().filter(from_cache).count(), 9);
+}
+
+#[test]
+fn a_digest_leads_to_a_whole_image_of_the_cache_without_any_origin() {
+    let (repository, images, index) = three();
+    let directory = tempfile::tempdir().unwrap();
+    let options = PullOptions {
+        cache: Some(Cache::open(directory.path()).unwrap()),
+        ..options(Handling::Eager, &[])
+    };
+    let origins = [origin("app@example", &repository)];
+    run(&origins, &latest(), &options, &memory()).0.unwrap();
+    let store = memory();
+    let at = TagOrDigest::Digest(index.digest);
+    let pulled = run(&[], &at, &options, &store).0.unwrap();
+    assert_eq!(pulled.images.len(), 3);
+    assert!(has(&*store, &images[2].layers[1]));
+    let unknown = TagOrDigest::Digest(Digest::sha256_of(b"unknown"));
+    let error = run(&[], &unknown, &options, &store).0.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+}
+
+#[test]
+fn layers_left_behind_can_be_fetched_later() {
+    let (repository, images, _) = three();
+    let origins = [origin("app@example", &repository)];
+    let options = options(Handling::Shallow, &["linux/amd64"]);
+    let store = memory();
+    let pulled = run(&origins, &latest(), &options, &store).0.unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let layers = &images[0].layers;
+    let progress = Progress::default();
+    let fetch = pulled.fetch_layers(
+        layers,
+        &options,
+        Arc::<MemoryStore>::clone(&store),
+        &progress,
+    );
+    runtime.block_on(fetch).unwrap();
+    assert!(layers.iter().all(|layer| has(&*store, layer)));
+}
+
+#[test]
+fn a_read_goes_on_at_the_next_origin() {
+    let (repository, images, _) = three();
+    let broken = Arc::new(Repository {
+        stops_after: Some(10),
+        ..Repository::with(&images[0].blobs)
+    });
+    let origins = vec![
+        origin("app@broken", &broken),
+        origin("app@example", &repository),
+    ];
+    let layer = &images[0].layers[0];
+    let source = LayerSource::new(origins, None, Progress::default());
+    let bytes = blocking::read_all(&source, layer, u64::MAX).unwrap();
+    assert_eq!(bytes, images[0].blob(layer));
+    let expected = format!("range 10..{} {}", layer.size, layer.digest);
+    assert_eq!(repository.asked(), [expected]);
+}
+
+#[test]
+fn the_size_of_a_digest_is_found_out() {
+    let (repository, images, _) = three();
+    let empty = Arc::new(Repository::default());
+    let origins = vec![
+        origin("app@empty", &empty),
+        origin("app@example", &repository),
+    ];
+    let layer = &images[0].layers[0];
+    let source = LayerSource::new(origins, None, Progress::default());
+    let described = blocking::block_on(source.describe(&layer.digest)).unwrap();
+    assert_eq!(described.size, layer.size);
+    let unknown = Digest::sha256_of(b"unknown");
+    let error = blocking::block_on(source.describe(&unknown)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert_eq!(error.attempts().len(), 2);
 }
 
 #[test]
