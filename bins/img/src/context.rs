@@ -18,6 +18,7 @@ pub(crate) struct Context {
     /// Where messages go.
     pub(crate) report: Report,
     directory: Option<PathBuf>,
+    is_insecure: AtomicBool,
     cancelled: Arc<AtomicBool>,
     input_digests: BTreeMap<PathBuf, String>,
     threads: Option<Threads>,
@@ -33,10 +34,21 @@ impl Context {
         Self {
             report,
             directory: None,
+            is_insecure: AtomicBool::new(false),
             cancelled: Arc::default(),
             input_digests: BTreeMap::new(),
             threads: None,
         }
+    }
+
+    /// Lets the registries that the command names go without TLS.
+    pub(crate) fn set_insecure(&self) {
+        self.is_insecure.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns whether the registries that the command names may go without TLS.
+    pub(crate) fn is_insecure(&self) -> bool {
+        self.is_insecure.load(Ordering::Relaxed)
     }
 
     /// Sets the directory that relative paths start at.

@@ -1,13 +1,5 @@
 //! Credentials for registries: their flags, the variables of the process, and what a person is told of the search.
 
-#![cfg_attr(
-    not(test),
-    allow(
-        dead_code,
-        reason = "`telling_keychain` is for the commands that pull, which come next"
-    )
-)]
-
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -8,6 +8,7 @@ mod context;
 mod credentials;
 mod kvfile;
 mod leftovers;
+mod network;
 mod output;
 mod report;
 mod shown;

@@ -27,6 +27,11 @@ pub(crate) fn permission_bits(metadata: &std::fs::Metadata) -> Option<u32> {
     imp::permission_bits(metadata)
 }
 
+/// Sets the permission bits of a file, whatever the umask; nothing where the host has no such bits.
+pub(crate) fn set_permission_bits(path: &std::path::Path, bits: u32) -> std::io::Result<()> {
+    imp::set_permission_bits(path, bits)
+}
+
 #[cfg(unix)]
 mod imp {
     use std::ffi::{OsStr, OsString};
@@ -50,6 +55,10 @@ mod imp {
     #[expect(clippy::unnecessary_wraps, reason = "other hosts have no mode bits")]
     pub(super) fn permission_bits(metadata: &std::fs::Metadata) -> Option<u32> {
         Some(metadata.permissions().mode() & 0o7777)
+    }
+
+    pub(super) fn set_permission_bits(path: &std::path::Path, bits: u32) -> std::io::Result<()> {
+        fs_err::set_permissions(path, Permissions::from_mode(bits))
     }
 
     pub(super) fn bytes_of(word: &OsStr) -> Vec<u8> {
@@ -79,6 +88,10 @@ mod imp {
 
     pub(super) fn permission_bits(_metadata: &std::fs::Metadata) -> Option<u32> {
         None
+    }
+
+    pub(super) fn set_permission_bits(_path: &std::path::Path, _bits: u32) -> std::io::Result<()> {
+        Ok(())
     }
 
     pub(super) fn bytes_of(word: &OsStr) -> Vec<u8> {

@@ -42,7 +42,7 @@ pub(crate) fn overview() -> String {
         }
     }
     text.push_str(
-        "\nEverywhere:\n  --verbose   say more on standard error\n  --insecure  talk to registries without TLS\n  \
+        "\nEverywhere:\n  --verbose   say more on standard error\n  --insecure  let the registries that a command names go without TLS\n  \
          --help      `img <command> --help` lists the flags of a command\n  --version   print the version\n",
     );
     text

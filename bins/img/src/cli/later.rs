@@ -8,14 +8,10 @@ pub(crate) const COMMANDS: &[&str] = &[
     "cas-dir",
     "compact-stream",
     "deploy",
-    "download-blob",
-    "download-manifest",
     "image-structure-test",
     "load",
-    "pull",
     "push",
     "soci-index",
-    "sync-oci-ref-graph",
     "ztoc",
 ];
 

@@ -127,6 +127,9 @@ impl Subcommand {
         if words.verbose {
             context.report.set_verbose();
         }
+        if words.insecure {
+            context.set_insecure();
+        }
         if words.help {
             return context.report.print(help::of_command(self));
         }
@@ -196,7 +199,7 @@ fn dispatch(mut words: Vec<OsString>, context: &Context) -> Result<(), Failure> 
     while let Some(first) = words.first().and_then(|word| word.to_str()) {
         match first {
             "--verbose" | "-verbose" => context.report.set_verbose(),
-            "--insecure" | "-insecure" => {}
+            "--insecure" | "-insecure" => context.set_insecure(),
             _ => break,
         }
         words.remove(0);

@@ -13,6 +13,9 @@ mod deploy_metadata;
 mod description;
 mod diff;
 mod docker_save;
+mod download;
+mod download_blob;
+mod download_manifest;
 mod encoding;
 mod estargz;
 mod expand_template;
@@ -33,7 +36,9 @@ mod oci_layout_inputs;
 mod oci_layout_metadata;
 mod oci_layout_parts;
 mod optimize;
+mod pull;
 mod sparse_oci_layout;
+mod sync_oci_ref_graph;
 mod validate;
 
 use crate::cli::{Group, Subcommand};
@@ -87,6 +92,18 @@ pub(crate) const TABLE: &[Subcommand] = &[
     Subcommand::for_people::<auth_explain::Arguments>("auth explain", Group::Registries),
     Subcommand::for_builds::<validate::Arguments>("validate layer-presence", Group::Layers, 1)
         .with_worker(),
+    Subcommand::for_people::<pull::Arguments>("pull", Group::Registries),
+    Subcommand::for_builds::<download_blob::Arguments>("download-blob", Group::Registries, 2),
+    Subcommand::for_builds::<download_manifest::Arguments>(
+        "download-manifest",
+        Group::Registries,
+        2,
+    ),
+    Subcommand::for_builds::<sync_oci_ref_graph::Arguments>(
+        "sync-oci-ref-graph",
+        Group::Registries,
+        2,
+    ),
     Subcommand::for_people::<completions::Arguments>("completions", Group::Shell),
     Subcommand::for_people::<man::Arguments>("man", Group::Shell),
 ];

@@ -3,11 +3,13 @@
 use std::process::{Command, Output};
 
 /// Commands of the Go tool, and its exit code for an unknown flag or a bad value.
-const CODES: [(&str, i32); 17] = [
+const CODES: [(&str, i32); 21] = [
     ("compress", 1),
     ("deploy-merge", 1),
     ("deploy-metadata", 1),
     ("docker-save", 2),
+    ("download-blob", 2),
+    ("download-manifest", 2),
     ("expand-template", 2),
     ("hash", 1),
     ("index", 1),
@@ -19,7 +21,9 @@ const CODES: [(&str, i32); 17] = [
     ("oci-layout", 2),
     ("oci-layout-metadata", 2),
     ("optimize", 1),
+    ("pull", 2),
     ("sparse-oci-layout", 2),
+    ("sync-oci-ref-graph", 2),
     ("validate layer-presence", 1),
 ];
 

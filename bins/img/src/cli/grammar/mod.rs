@@ -39,6 +39,7 @@ pub(crate) struct Words {
     /// `--flag=value` and `--switch` words in their order, then `--` and the other words.
     pub(crate) arguments: Vec<OsString>,
     pub(crate) help: bool,
+    pub(crate) insecure: bool,
     pub(crate) verbose: bool,
 }
 
@@ -162,10 +163,7 @@ impl Reader {
         match name {
             "h" | "help" => self.result.help = on(value)?,
             "verbose" => self.result.verbose = on(value)?,
-            // Nothing that is built so far talks to a registry.
-            "insecure" => {
-                on(value)?;
-            }
+            "insecure" => self.result.insecure = on(value)?,
             _ => return Err(self.flags.unknown(name)),
         }
         Ok(())

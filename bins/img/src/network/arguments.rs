@@ -1,0 +1,176 @@
+//! The flags that all commands for registries share.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::{Duration, SystemTime};
+
+use fs_err as fs;
+use imgauth::Environment;
+use imgcore::{RegistryHost, Repository};
+use imgpull::Cache;
+use imgregistry::protocol::realm::AllowedRealm;
+use imgregistry::{Client, ClientBuilder, ClientIdentity, Mirror, Proxies, Security};
+
+use super::{is_on, number};
+use crate::context::Context;
+use crate::credentials::CredentialArguments;
+use crate::report::{Explain as _, Failure};
+
+/// What killed processes left in the cache is kept for so long, to go on with.
+const LEFTOVERS_STAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How registries are reached.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Registries")]
+pub(crate) struct NetworkArguments {
+    /// A registry that may have no TLS, or a certificate that nobody knows; --insecure is for all that the command names
+    #[arg(long, value_name = "HOST", action = clap::ArgAction::Append)]
+    insecure_registry: Vec<RegistryHost>,
+    /// A PEM file of authorities to trust beside those of the system
+    #[arg(long, value_name = "FILE", action = clap::ArgAction::Append)]
+    ca_file: Vec<PathBuf>,
+    /// A PEM file with a certificate to show to registries that ask for one
+    #[arg(long, value_name = "FILE", requires = "client_key")]
+    client_certificate: Option<PathBuf>,
+    /// The PEM file with the key of --client-certificate
+    #[arg(long, value_name = "FILE", requires = "client_certificate")]
+    client_key: Option<PathBuf>,
+    /// Lets a registry send its credentials to a token server of another domain
+    #[arg(long, value_name = "REGISTRY=HOST", action = clap::ArgAction::Append)]
+    allow_token_realm: Vec<AllowedRealm>,
+    /// A registry that is asked before another one; MIRROR may have a path
+    #[arg(long, value_name = "REGISTRY=MIRROR", action = clap::ArgAction::Append)]
+    mirror: Vec<MirrorOf>,
+    #[command(flatten)]
+    credentials: CredentialArguments,
+    /// Keeps blobs in this directory, which may be a disk cache of Bazel
+    #[arg(long, value_name = "DIR")]
+    cache: Option<PathBuf>,
+}
+
+/// `REGISTRY=MIRROR` or `REGISTRY=MIRROR/path`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct MirrorOf {
+    registry: RegistryHost,
+    mirror: Mirror,
+}
+
+impl FromStr for MirrorOf {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (registry, mirror) = text.split_once('=').ok_or("no `=` in it")?;
+        let (host, path) = match mirror.split_once('/') {
+            Some((host, path)) => (host, Some(path)),
+            None => (mirror, None),
+        };
+        let host = RegistryHost::from_str(host).map_err(|error| error.to_string())?;
+        let mut mirror = Mirror::new(host);
+        if let Some(path) = path {
+            mirror = mirror.under(Repository::from_str(path).map_err(|error| error.to_string())?);
+        }
+        Ok(Self {
+            registry: registry.parse().map_err(|error| format!("{error}"))?,
+            mirror,
+        })
+    }
+}
+
+impl NetworkArguments {
+    /// Starts a client with everything that flags and variables say.
+    pub(super) fn builder(
+        &self,
+        context: &Context,
+        environment: &Environment,
+    ) -> Result<ClientBuilder, Failure> {
+        let keychain = self.credentials.telling_keychain(context, environment);
+        let proxies = Proxies::from_environment(|name| environment.text(name).map(str::to_owned));
+        let mut builder = Client::builder()
+            .user_agent(concat!("img/", env!("CARGO_PKG_VERSION")))
+            .keychain(keychain)
+            .proxies(proxies?);
+        for file in &self.ca_file {
+            let pem = fs::read(context.path(file))?;
+            let trusting = builder.extra_roots(&pem);
+            builder = trusting.explain(|| format!("--ca-file {}", file.display()))?;
+        }
+        if let (Some(chain), Some(key)) = (&self.client_certificate, &self.client_key) {
+            let (chain, key) = (fs::read(context.path(chain))?, fs::read(context.path(key))?);
+            let identity = ClientIdentity::from_pem(&chain, &key)
+                .map_err(|error| Failure::new(format!("--client-certificate: {error}")))?;
+            builder = builder.client_identity(identity);
+        }
+        for host in &self.insecure_registry {
+            builder = builder.security(host.clone(), Security::Insecure);
+        }
+        for realm in &self.allow_token_realm {
+            builder = builder.allow_token_realm(realm.clone());
+        }
+        for MirrorOf { registry, mirror } in &self.mirror {
+            builder = builder.mirror(registry.clone(), mirror.clone());
+        }
+        if let Some(count) = number(environment, "IMG_REGISTRY_MAX_CONCURRENT_REQUESTS")? {
+            builder = builder.max_requests_in_flight(usize::try_from(count).unwrap_or(usize::MAX));
+        }
+        let gateway = ["IMG_REGISTRY_PULL_GATEWAY", "IMG_REGISTRY_GATEWAY"];
+        if let Some(gateway) = gateway.iter().find_map(|name| environment.text(name)) {
+            builder = builder.gateway(gateway.parse()?);
+        }
+        Ok(builder)
+    }
+
+    /// Opens the cache, if one is wanted.
+    pub(super) fn cache(
+        &self,
+        context: &Context,
+        environment: &Environment,
+    ) -> Result<Option<Cache>, Failure> {
+        let directory = match &self.cache {
+            Some(directory) => Some(context.path(directory)),
+            None if environment
+                .text("IMG_CAS_CACHE")
+                .is_some_and(|it| !is_on(it)) =>
+            {
+                None
+            }
+            None => environment.path("IMG_CAS_CACHE_DIR"),
+        };
+        let Some(directory) = directory else {
+            return Ok(None);
+        };
+        let cache = Cache::open(directory)?;
+        if let Some(time) = SystemTime::now().checked_sub(LEFTOVERS_STAY)
+            && let Err(error) = cache.remove_leftovers(time)
+        {
+            context.report.note(format_args!("{error}"));
+        }
+        Ok(Some(cache))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mirrors_have_a_registry_a_host_and_perhaps_a_path() {
+        let check = |text: &str| text.parse::<MirrorOf>();
+        let plain = check("docker.io=mirror.example:5000").unwrap();
+        assert_eq!(plain.registry.as_str(), "docker.io");
+        assert_eq!(
+            plain.mirror,
+            Mirror::new("mirror.example:5000".parse().unwrap())
+        );
+        let under = check("docker.io=mirror.example/hub").unwrap().mirror;
+        let expected = Mirror::new("mirror.example".parse().unwrap());
+        assert_eq!(under, expected.under("hub".parse().unwrap()));
+        for wrong in [
+            "docker.io",
+            "docker.io=",
+            "docker.io=a b",
+            "=mirror.example",
+        ] {
+            assert!(check(wrong).is_err(), "{wrong}");
+        }
+    }
+}

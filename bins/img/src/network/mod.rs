@@ -1,0 +1,185 @@
+//! Talking to registries: the flags that all commands for it share, and the client that they make.
+//!
+//! Only commands that need the network come here: a runtime and TLS cost time that a build's thousand small steps do
+//! not have.
+
+mod arguments;
+mod events;
+mod progress;
+
+use std::future::Future;
+use std::time::Duration;
+
+use imgauth::Environment;
+use imgcore::{RegistryHost, Repository};
+use imgpull::{Cache, Origin};
+use imgregistry::protocol::retry::Policy;
+use imgregistry::{Client, Security};
+use tokio::runtime::Runtime;
+
+pub(crate) use self::arguments::NetworkArguments;
+pub(crate) use self::progress::{Display, watch};
+use crate::context::Context;
+use crate::credentials;
+use crate::report::{Explain as _, Failure};
+
+/// A client on a runtime of its own.
+#[derive(Debug)]
+pub(crate) struct Network {
+    runtime: Runtime,
+    client: Client,
+    pub(crate) cache: Option<Cache>,
+}
+
+impl Network {
+    /// Makes the client. `hosts` are the registries that the command names, for which `--insecure` stands.
+    ///
+    /// # Errors
+    ///
+    /// Fails for settings that cannot be used.
+    pub(crate) fn open(
+        context: &Context,
+        arguments: &NetworkArguments,
+        hosts: &[RegistryHost],
+    ) -> Result<Self, Failure> {
+        let environment = credentials::environment();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(workers())
+            .enable_all()
+            .build()
+            .explain(|| "cannot start the threads for network and disk")?;
+        let guard = runtime.enter();
+        let mut builder = arguments.builder(context, &environment)?;
+        let is_insecure =
+            context.is_insecure() || environment.text("IMG_INSECURE").is_some_and(is_on);
+        if is_insecure {
+            for host in hosts {
+                builder = builder.security(host.clone(), Security::Insecure);
+            }
+        }
+        let client = builder.retry_policy(policy(&environment)?).build()?;
+        drop(guard);
+        Ok(Self {
+            cache: arguments.cache(context, &environment)?,
+            runtime,
+            client,
+        })
+    }
+
+    /// Runs something that needs the network.
+    pub(crate) fn run<F: Future>(&self, future: F) -> F::Output {
+        self.runtime.block_on(future)
+    }
+
+    /// Lets this thread read from registries by itself, until the guard is dropped.
+    pub(crate) fn enter(&self) -> tokio::runtime::EnterGuard<'_> {
+        self.runtime.enter()
+    }
+
+    /// Names a repository as a place to pull from.
+    ///
+    /// # Errors
+    ///
+    /// Fails for a host that no URL can name.
+    pub(crate) fn origin(
+        &self,
+        host: &RegistryHost,
+        repository: &Repository,
+    ) -> Result<Origin, Failure> {
+        Ok(self.client.repository(host, repository)?.into())
+    }
+}
+
+/// Two at least: while one hashes, another receives.
+fn workers() -> usize {
+    std::thread::available_parallelism().map_or(2, |count| count.get().clamp(2, 16))
+}
+
+/// Reads how patient the client is.
+fn policy(environment: &Environment) -> Result<Policy, Failure> {
+    let mut policy = Policy::default();
+    if let Some(attempts) = number(environment, "IMG_REGISTRY_RETRY_MAX_ATTEMPTS")? {
+        policy.max_attempts = u32::try_from(attempts.max(1)).unwrap_or(u32::MAX);
+    }
+    if let Some(delay) = duration(environment, "IMG_REGISTRY_RETRY_BASE_DELAY")? {
+        policy.base_delay = delay;
+    }
+    if let Some(delay) = duration(environment, "IMG_REGISTRY_RETRY_MAX_DELAY")? {
+        policy.max_delay = delay;
+    }
+    Ok(policy)
+}
+
+fn number(environment: &Environment, name: &str) -> Result<Option<u64>, Failure> {
+    let Some(text) = environment.text(name) else {
+        return Ok(None);
+    };
+    let parsed = text.trim().parse();
+    parsed
+        .map(Some)
+        .map_err(|_| Failure::new(format!("{name} is `{text}`")).hint("set it to a number"))
+}
+
+/// Reads a time as Go writes it: `500ms`, `2s`, `1m30s`, `1.5s`.
+fn duration(environment: &Environment, name: &str) -> Result<Option<Duration>, Failure> {
+    let Some(text) = environment.text(name) else {
+        return Ok(None);
+    };
+    parse_duration(text.trim()).map(Some).ok_or_else(|| {
+        Failure::new(format!("{name} is `{text}`")).hint("set it to a time like 500ms, 2s or 1m30s")
+    })
+}
+
+fn parse_duration(text: &str) -> Option<Duration> {
+    let mut rest = text;
+    let mut total = Duration::ZERO;
+    while !rest.is_empty() {
+        let end = rest.find(|it: char| !it.is_ascii_digit() && it != '.')?;
+        let count: f64 = rest[..end].parse().ok()?;
+        rest = &rest[end..];
+        let end = rest
+            .find(|it: char| it.is_ascii_digit())
+            .unwrap_or(rest.len());
+        let unit = match &rest[..end] {
+            "ms" => 0.001,
+            "s" => 1.0,
+            "m" => 60.0,
+            "h" => 3600.0,
+            _ => return None,
+        };
+        rest = &rest[end..];
+        total = total.checked_add(Duration::try_from_secs_f64(count * unit).ok()?)?;
+    }
+    (!text.is_empty()).then_some(total)
+}
+
+/// Reads a variable that turns something on.
+fn is_on(text: &str) -> bool {
+    !matches!(
+        text.trim().to_ascii_lowercase().as_str(),
+        "" | "0" | "f" | "false" | "no" | "off"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_as_go_writes_them() {
+        let check = |text: &str, expected: Option<u64>| {
+            let expected = expected.map(Duration::from_millis);
+            assert_eq!(parse_duration(text), expected, "{text}");
+        };
+        check("500ms", Some(500));
+        check("2s", Some(2000));
+        check("1m30s", Some(90_000));
+        check("1.5s", Some(1500));
+        check("", None);
+        check("5", None);
+        check("s", None);
+        check("1d", None);
+        check("1s1", None);
+        check("1..5s", None);
+    }
+}
