@@ -1,4 +1,4 @@
-//! The base image: found in a layout or archive, read, and checked.
+//! The base image: found in a layout, an archive or [on a registry](super::registry), read, and checked.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -6,29 +6,36 @@ use std::sync::Arc;
 use fs_err as fs;
 use imgcore::document::{Config, Document, Manifest, Raw};
 use imgcore::{Descriptor, Digest, LayerMetadata, MediaType, Platform};
-use imgstore::archive::Image;
-use imgstore::{LocalSource as _, MAX_DOCUMENT, Selector, blocking, walk};
+use imgstore::archive::{Content, Image};
+use imgstore::{DirectoryStore, LocalSource as _, MAX_DOCUMENT, Selector, blocking, walk};
 
 use super::file::{self, BuildFile};
-use super::lock::{Change, Lock, LockPolicy};
-use super::reason;
+use super::lock::{Change, Lock};
+use super::registry::RegistryBase;
+use super::{BuildOptions, reason};
 use crate::context::Context;
 use crate::report::Failure;
 
 /// The base of a build: one image for all platforms, or an index of several.
 #[derive(Debug)]
 pub(crate) struct BaseSource {
-    /// Where its blobs are.
-    pub(crate) images: Images,
-    root: Descriptor,
+    place: Place,
     /// What the lock file must become; `None` if it stays as it is.
     pub(crate) lock: Option<Change>,
 }
 
+/// Where the base is.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one in a build")]
+enum Place {
+    Local { images: Images, root: Descriptor },
+    Registry(RegistryBase),
+}
+
 /// A layout or archive.
 #[derive(Debug)]
-pub(crate) struct Images {
-    pub(crate) store: Arc<Image>,
+struct Images {
+    store: Arc<Image>,
     /// How it is called in messages.
     name: String,
 }
@@ -51,25 +58,29 @@ impl BaseSource {
     pub(crate) fn find(
         context: &Context,
         file: &BuildFile,
-        policy: LockPolicy,
+        options: &BuildOptions,
     ) -> Result<Option<Self>, Failure> {
         let Some(base) = &file.build.base else {
             return Ok(None);
         };
         let place = file.say(base.span(), "base");
         let base = base.get_ref();
+        if let Some(image) = &base.image {
+            let (found, lock) = RegistryBase::find(context, file, base, &image.0, options)
+                .map_err(|failure| failure.in_front(&place))?;
+            let place = Place::Registry(found);
+            return Ok(Some(Self { place, lock }));
+        }
         // Without a path the file was refused.
         let images = Images::open(&file.path(base.path.as_deref().unwrap_or("".as_ref())))
             .map_err(|failure| failure.in_front(&place))?;
         if let Some(digest) = base.digest {
             let root = images.by_digest(digest.0);
-            return Ok(Some(Self {
-                root: root.map_err(|failure| failure.in_front(&place))?,
-                images,
-                lock: None,
-            }));
+            let root = root.map_err(|failure| failure.in_front(&place))?;
+            let place = Place::Local { images, root };
+            return Ok(Some(Self { place, lock: None }));
         }
-        let pins = Lock::read(file, policy)?;
+        let pins = Lock::read(file, options.policy)?;
         let named = images.by_name(base);
         let named = named.map_err(|failure| failure.in_front(&place));
         let root = match pins.pinned(base) {
@@ -77,7 +88,8 @@ impl BaseSource {
             None => named?,
         };
         let lock = pins.change(base, root.digest)?;
-        Ok(Some(Self { images, root, lock }))
+        let place = Place::Local { images, root };
+        Ok(Some(Self { place, lock }))
     }
 
     /// Reads the image for a platform.
@@ -86,24 +98,67 @@ impl BaseSource {
     ///
     /// Fails if there is none for it, or what is there is no whole image.
     pub(crate) fn image_for(&self, platform: &Platform) -> Result<BaseImage, Failure> {
-        self.read(platform)
-            .map_err(|failure| failure.in_front(format!("base {}", self.images.name)))
+        match &self.place {
+            Place::Local { images, root } => images
+                .read(root, platform)
+                .map_err(|failure| failure.in_front(format!("base {}", images.name))),
+            Place::Registry(base) => base.image_for(platform),
+        }
     }
 
-    fn read(&self, platform: &Platform) -> Result<BaseImage, Failure> {
-        let source = &*self.images.store;
-        let roots = std::slice::from_ref(&self.root);
-        let descriptor = blocking::block_on(walk::find_image(source, roots, Some(platform)))?;
-        let document = blocking::block_on(walk::document(source, &descriptor))?;
-        let Document::Manifest(manifest) = document else {
-            return Err(Failure::new(format!("{} is no image", descriptor.digest)));
+    /// Fetches layers that are on a registry into a store; others stay where they are.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a layer cannot be fetched.
+    pub(crate) fn bring(
+        &self,
+        context: &Context,
+        layers: &[Descriptor],
+        staging: &DirectoryStore,
+    ) -> Result<(), Failure> {
+        match &self.place {
+            Place::Local { .. } => Ok(()),
+            Place::Registry(base) => base.bring(context, layers, staging),
+        }
+    }
+
+    /// Finds the bytes of a layer in a layout or archive.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the layout or archive cannot be read.
+    pub(crate) fn content(&self, digest: &Digest) -> Result<Option<Content>, Failure> {
+        let Place::Local { images, .. } = &self.place else {
+            return Ok(None);
         };
-        let config = blocking::block_on(walk::config(source, &manifest))?;
+        let store = &images.store;
+        if store.size_of(digest)?.is_none() {
+            return Ok(None);
+        }
+        if let Some(path) = store.path_of(digest) {
+            return Ok(Some(Content::File(path)));
+        }
+        let image: Arc<Image> = Arc::clone(store);
+        Ok(Some(Content::Store(image)))
+    }
+}
+
+impl BaseImage {
+    /// Puts together what the documents of an image say of its layers.
+    ///
+    /// # Errors
+    ///
+    /// Fails if they do not say the same.
+    pub(super) fn new(
+        digest: &Digest,
+        manifest: Raw<Manifest>,
+        config: Raw<Config>,
+    ) -> Result<Self, Failure> {
         let (layers, diff_ids) = (&manifest.layers, config.diff_ids());
         if layers.len() != diff_ids.len() {
             return Err(Failure::new(format!(
-                "image {} has {} layers, and its config lists {}",
-                descriptor.digest,
+                "image {digest} has {} layers, and its config lists {}",
                 layers.len(),
                 diff_ids.len()
             )));
@@ -116,7 +171,7 @@ impl BaseSource {
             metadata
         });
         let layers = metadata.collect();
-        Ok(BaseImage {
+        Ok(Self {
             manifest,
             config,
             layers,
@@ -133,6 +188,18 @@ impl Images {
             store: Arc::new(Image::open(path)?),
             name,
         })
+    }
+
+    fn read(&self, root: &Descriptor, platform: &Platform) -> Result<BaseImage, Failure> {
+        let source = &*self.store;
+        let roots = std::slice::from_ref(root);
+        let descriptor = blocking::block_on(walk::find_image(source, roots, Some(platform)))?;
+        let document = blocking::block_on(walk::document(source, &descriptor))?;
+        let Document::Manifest(manifest) = document else {
+            return Err(Failure::new(format!("{} is no image", descriptor.digest)));
+        };
+        let config = blocking::block_on(walk::config(source, &manifest))?;
+        BaseImage::new(&descriptor.digest, manifest, config)
     }
 
     /// Finds the image that the build file names, or the only one.

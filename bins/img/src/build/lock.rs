@@ -48,7 +48,8 @@ pub(crate) struct Change {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Pin {
-    path: PathBuf,
+    path: Option<PathBuf>,
+    image: Option<String>,
     tag: Option<String>,
     digest: String,
 }
@@ -85,7 +86,7 @@ impl Lock {
             return None;
         }
         let pin = self.pin.as_ref()?;
-        let is_same = Some(&pin.path) == base.path.as_ref() && pin.tag == base.tag;
+        let is_same = pin.path == base.path && pin.image == image(base) && pin.tag == base.tag;
         // What is no digest was refused when the file was read.
         is_same.then(|| pin.digest.parse().ok())?
     }
@@ -101,20 +102,16 @@ impl Lock {
     ///
     /// Fails if it would change and must not.
     pub(crate) fn change(&self, base: &Base, digest: Digest) -> Result<Option<Change>, Failure> {
-        let Some(path) = &base.path else {
-            return Ok(None);
-        };
         let pin = Pin {
-            path: path.clone(),
+            path: base.path.clone(),
+            image: image(base),
             tag: base.tag.clone(),
             digest: digest.to_string(),
         };
         if self.pin.as_ref() == Some(&pin) {
             return Ok(None);
         }
-        if self.policy == LockPolicy::Locked {
-            return Err(self.refuse(path));
-        }
+        self.check_may_change(base)?;
         let document = Document {
             version: VERSION,
             base: pin,
@@ -126,16 +123,30 @@ impl Lock {
         }))
     }
 
-    /// Says why a locked file keeps the base at `path` from being taken.
-    fn refuse(&self, path: &Path) -> Failure {
-        let (lock, path) = (self.path.display(), path.display());
+    /// Fails if the file must not change.
+    ///
+    /// # Errors
+    ///
+    /// Fails with the base that the file would have to know.
+    pub(crate) fn check_may_change(&self, base: &Base) -> Result<(), Failure> {
+        if self.policy != LockPolicy::Locked {
+            return Ok(());
+        }
+        let path = base.path.as_ref().map(|path| path.display().to_string());
+        let name = path.or_else(|| image(base)).unwrap_or_default();
+        let lock = self.path.display();
         let what = match self.pin {
-            Some(_) => format!("{lock} does not know the base {path}"),
-            None => format!("{lock} is missing for the base {path}"),
+            Some(_) => format!("{lock} does not know the base {name}"),
+            None => format!("{lock} is missing for the base {name}"),
         };
-        Failure::new(format!("{what}, and --locked keeps it from being written"))
-            .hint("build once without --locked, and commit the file")
+        let message = format!("{what}, and --locked keeps it from being written");
+        Err(Failure::new(message).hint("build once without --locked, and commit the file"))
     }
+}
+
+/// Returns the image of a registry that a base names, as it is written.
+fn image(base: &Base) -> Option<String> {
+    base.image.as_ref().map(|image| image.0.to_string())
 }
 
 fn parse(path: &Path, text: &str) -> Result<Pin, Failure> {
@@ -219,6 +230,34 @@ mod tests {
     }
 
     #[test]
+    fn an_image_on_a_registry_is_pinned_as_it_is_written() {
+        let digest = Digest::sha256_of(b"image");
+        let on_registry = |image: &str| {
+            let mut base = base("", None);
+            base.path = None;
+            base.image = Some(super::super::file::Text(image.parse().unwrap()));
+            base
+        };
+        let fresh = lock(None, LockPolicy::Follow);
+        let text = text(&fresh.change(&on_registry("debian:12"), digest));
+        let body = text.split_once("[base]").unwrap().1;
+        insta::assert_snapshot!(body, @r#"
+
+        image = "debian:12"
+        digest = "sha256:6105d6cc76af400325e94d588ce511be5bfdbb73b437dc51eca43917d7a43e3d"
+        "#);
+        let locked = lock(Some(&text), LockPolicy::Locked);
+        assert_eq!(locked.pinned(&on_registry("debian:12")), Some(digest));
+        assert_eq!(locked.pinned(&on_registry("debian:13")), None);
+        assert_eq!(locked.pinned(&base("debian:12", None)), None);
+        let error = locked.check_may_change(&on_registry("debian:13"));
+        insta::assert_snapshot!(error.unwrap_err(), @r"
+        img: img.lock does not know the base debian:13, and --locked keeps it from being written
+        hint: build once without --locked, and commit the file
+        ");
+    }
+
+    #[test]
     fn what_is_no_lock_file_is_refused() {
         let check = |text: &str| parse(Path::new("img.lock"), text).unwrap_err().to_string();
         insta::assert_snapshot!(check("version = 1"), @r"
@@ -234,7 +273,7 @@ mod tests {
         hint: remove it, and build without --locked
         ");
         insta::assert_snapshot!(check("version = 1\n[base]\npath = \"a\"\ndigest = \"b\"\nx = 1"), @r"
-        img: img.lock is no lock file of img: unknown key `x`, expected one of `path`, `tag`, `digest`
+        img: img.lock is no lock file of img: unknown key `x`, expected one of `path`, `image`, `tag`, `digest`
         hint: remove it, and build without --locked
         ");
     }

@@ -10,8 +10,10 @@ mod image;
 mod layers;
 mod lock;
 mod output;
+mod registry;
 mod resolve;
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -27,10 +29,22 @@ use self::output::Blobs;
 use self::resolve::ResolvedLayer;
 use crate::context::Context;
 use crate::leftovers;
+use crate::network::{Display, NetworkArguments};
 use crate::output::Outputs;
 use crate::report::{Explain as _, Failure};
 
 pub(crate) use self::lock::LockPolicy;
+
+/// How a build file is built.
+#[derive(Debug)]
+pub(crate) struct BuildOptions {
+    /// The platforms that are built; all of the file if there are none.
+    pub(crate) platforms: Vec<Platform>,
+    pub(crate) policy: LockPolicy,
+    /// How a base on a registry is reached.
+    pub(crate) network: NetworkArguments,
+    pub(crate) display: Display,
+}
 
 /// An image that is ready to be written.
 #[derive(Debug)]
@@ -57,21 +71,19 @@ struct BuiltImage {
 /// # Errors
 ///
 /// Fails with what a person should change; then no archive is visible, and a layout names what it named before.
-pub(crate) fn run(
-    context: &Context,
-    path: &Path,
-    platforms: &[Platform],
-    policy: LockPolicy,
-) -> Result<(), Failure> {
+pub(crate) fn run(context: &Context, path: &Path, options: &BuildOptions) -> Result<(), Failure> {
     let mut file = BuildFile::read(context, path)?;
-    file.restrict_platforms(platforms)?;
-    let base = BaseSource::find(context, &file, policy)?;
+    file.restrict_platforms(&options.platforms)?;
+    let base = BaseSource::find(context, &file, options)?;
     // Before anything is made, or a source could hold it.
     let layers = resolve_all(&file)?;
     let staging = staging_directory(&file)?;
     let _watched = leftovers::watch(staging.path());
     let store = DirectoryStore::create(staging.path())?;
     let built = build(context, &file, layers, base.as_ref(), &store)?;
+    if let Some(base) = &base {
+        base.bring(context, &needed_layers(&file, &built), &store)?;
+    }
     let blobs = Blobs {
         staging: &store,
         base: base.as_ref(),
@@ -188,6 +200,21 @@ fn write(
         output::layout(&file.path(path), built, blobs)?;
     }
     outputs.commit(context)
+}
+
+/// Lists the layers whose bytes an output holds: a Docker archive has one platform.
+fn needed_layers(file: &BuildFile, built: &Built) -> Vec<Descriptor> {
+    let output = file.build.output.get_ref();
+    let images: Vec<&BuiltImage> = if output.layout.is_some() || output.oci_archive.is_some() {
+        built.images.iter().collect()
+    } else {
+        let wanted = output.docker_platform.as_ref().map(|it| &it.0);
+        vec![docker_image(built, wanted)]
+    };
+    let layers = images.iter().flat_map(|image| &image.manifest.layers);
+    let mut seen = HashSet::new();
+    let layers = layers.filter(|layer| seen.insert(layer.digest));
+    layers.cloned().collect()
 }
 
 /// Chooses the image that the Docker archive has: such an archive has one platform.

@@ -2,11 +2,10 @@
 
 use std::io::BufWriter;
 use std::path::Path;
-use std::sync::Arc;
 
 use fs_err as fs;
 use imgcore::Descriptor;
-use imgstore::archive::{self, DockerImage, Export, Image, docker_index, docker_manifest};
+use imgstore::archive::{self, DockerImage, Export, docker_index, docker_manifest};
 use imgstore::{
     CONTAINERD_NAME, DirectoryStore, LayoutIndex, LocalSource as _, OciLayout, Placement, REF_NAME,
     blocking,
@@ -51,16 +50,9 @@ impl Blobs<'_> {
         if let Some(path) = self.staging.path_of(digest) {
             return Ok(Some((layer.clone(), archive::Content::File(path))));
         }
-        let store = self.base.map(|base| &base.images.store);
-        if let Some(store) = store
-            && store.size_of(digest)?.is_some()
+        if let Some(base) = self.base
+            && let Some(content) = base.content(digest)?
         {
-            let content = if let Some(path) = store.path_of(digest) {
-                archive::Content::File(path)
-            } else {
-                let image: Arc<Image> = Arc::clone(store);
-                archive::Content::Store(image)
-            };
             return Ok(Some((layer.clone(), content)));
         }
         if !layer.urls.is_empty() {

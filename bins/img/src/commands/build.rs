@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use imgcore::Platform;
 
-use crate::build::{self, LockPolicy};
+use crate::build::{self, BuildOptions, LockPolicy};
 use crate::cli::Run;
 use crate::context::Context;
+use crate::network::{Display, NetworkArguments};
 use crate::report::Failure;
 
 /// Builds an image from one small file: no daemon, no root, no Bazel
@@ -27,6 +28,13 @@ pub(crate) struct Arguments {
     /// Take what the base means now, and write that to the lock file
     #[arg(long)]
     update: bool,
+
+    /// How the progress of a pull is shown
+    #[arg(long, value_name = "HOW", default_value = "auto")]
+    progress: Display,
+
+    #[command(flatten)]
+    network: NetworkArguments,
 }
 
 impl Run for Arguments {
@@ -41,6 +49,12 @@ impl Run for Arguments {
         } else {
             self.file
         };
-        build::run(context, &file, &self.platform, policy)
+        let options = BuildOptions {
+            platforms: self.platform,
+            policy,
+            network: self.network,
+            display: self.progress,
+        };
+        build::run(context, &file, &options)
     }
 }

@@ -136,10 +136,12 @@ impl Remote {
 impl Site {
     pub(super) async fn read_manifest(&self, remote: &Remote, at: &TagOrDigest) -> Result<Fetched> {
         let call = self.manifest_call(Operation::ReadManifest, Method::GET, at);
-        self.exchange(remote)
-            .read_as(&call, MAX_MANIFEST, |read| check(&call.place, read, at))
+        let read = self
+            .exchange(remote)
+            .read(&call, MAX_MANIFEST)
             .await
-            .map_err(|error| advise(error, at))
+            .map_err(|error| advise(error, at))?;
+        check(&call.place, &read, at)
     }
 
     async fn head_manifest(&self, remote: &Remote, at: &TagOrDigest) -> Result<Descriptor> {

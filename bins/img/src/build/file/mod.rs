@@ -189,13 +189,21 @@ impl BuildFile {
     }
 
     fn check_base(&self, span: Range<usize>, base: &Base) -> Result<(), Failure> {
-        if let Some(image) = &base.image {
-            let message = format!("cannot pull {}: pulling is not built yet", image.0);
-            let hint = "save the image as an OCI layout or archive, and name it with `path`";
-            return Err(self.at(span, message).hint(hint));
-        }
-        if base.path.is_none() {
-            return Err(self.at(span, "[base] needs the `path` of an OCI layout or archive"));
+        match (&base.path, &base.image) {
+            (Some(_), Some(_)) => {
+                let message = "[base] has a `path` and an `image`: only one can be the base";
+                return Err(self.at(span, message));
+            }
+            (None, Some(_)) if base.tag.is_some() || base.digest.is_some() => {
+                let message = "`tag` and `digest` belong to a `path`";
+                let hint = "write them in `image`: image = \"debian:12\", or debian@sha256:…";
+                return Err(self.at(span, message).hint(hint));
+            }
+            (None, None) => {
+                let message = "[base] needs the `path` of an OCI layout or archive, or an `image`";
+                return Err(self.at(span, message));
+            }
+            _ => {}
         }
         if base.tag.is_some() && base.digest.is_some() {
             return Err(self.at(

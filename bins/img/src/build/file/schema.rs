@@ -49,7 +49,7 @@ pub(crate) struct Base {
     pub(crate) path: Option<PathBuf>,
     pub(crate) tag: Option<String>,
     pub(crate) digest: Option<Text<Digest>>,
-    /// Known, so that the message can say that it comes later.
+    /// An image on a registry.
     pub(crate) image: Option<Text<Reference>>,
 }
 

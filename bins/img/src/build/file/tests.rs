@@ -43,11 +43,12 @@ fn an_error_has_its_place_and_key() {
     ");
     insta::assert_snapshot!(check("level = \"9\""), @"img: img.toml:1:9: unknown value `9`, expected one of `best`, `default`, `fast`");
     insta::assert_snapshot!(check("tags = [\"a b\"]"), @"img: img.toml:1:9: `a b`: ` ` cannot stand in a tag");
-    insta::assert_snapshot!(check("base = { image = \"debian:12\" }"), @r"
-    img: img.toml:1:8: cannot pull debian:12: pulling is not built yet
-    hint: save the image as an OCI layout or archive, and name it with `path`
-    ");
-    insta::assert_snapshot!(check("base = {}"), @"img: img.toml:1:8: [base] needs the `path` of an OCI layout or archive");
+    insta::assert_snapshot!(check("base = { image = \"debian\", tag = \"12\" }"), @r#"
+    img: img.toml:1:8: `tag` and `digest` belong to a `path`
+    hint: write them in `image`: image = "debian:12", or debian@sha256:…
+    "#);
+    insta::assert_snapshot!(check("base = { image = \"debian\", path = \"b\" }"), @"img: img.toml:1:8: [base] has a `path` and an `image`: only one can be the base");
+    insta::assert_snapshot!(check("base = {}"), @"img: img.toml:1:8: [base] needs the `path` of an OCI layout or archive, or an `image`");
     insta::assert_snapshot!(check("base = { path = \"b\", digest = \"sha256:0\" }"), @"img: img.toml:1:31: `sha256:0`: a sha256 digest has 64 hex digits");
     insta::assert_snapshot!(check("layer = [{ copy = [{ to = \"/a\" }] }]"), @"img: img.toml:1:20: a copy needs `from` or `content`");
     insta::assert_snapshot!(check("layer = [{ copy = [{ from = \"a\", to = \"/../a\" }] }]"), @"img: img.toml:1:39: `/../a`: `..` cannot stand in a path of the image");
