@@ -20,6 +20,7 @@ mod kvfile;
 mod layers;
 mod programs;
 mod registry;
+mod servers;
 mod streams;
 #[allow(
     dead_code,
@@ -36,6 +37,7 @@ pub use documents::{
 pub use layers::{archive, decoder, gzip_stitch, mtree, pax, tar};
 pub use programs::{build_file, key_values, template};
 pub use registry::{error_body, link, location, realm, token_body, upload, www_authenticate};
+pub use servers::registry_route;
 pub use streams::deflate_joint;
 
 /// A target: bytes in, a panic when something is wrong.
@@ -65,6 +67,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("platform", platform),
     ("realm", realm),
     ("reference", reference),
+    ("registry_route", registry_route),
     ("tar", tar),
     ("template", template),
     ("token_body", token_body),

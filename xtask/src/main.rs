@@ -1,4 +1,4 @@
-//! The developer's front door of imgkit: `cargo xtask <demo|test|bench|measure|docs|fuzz-smoke|peers>`.
+//! The developer's front door of imgkit: `cargo xtask <demo|test|bench|conformance|measure|docs|fuzz-smoke|peers>`.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -6,6 +6,7 @@
 )]
 
 mod bench;
+mod conformance;
 mod demo;
 mod docs;
 mod fuzz;
@@ -37,6 +38,8 @@ enum Command {
     Test(test::Options),
     /// Measures `img layer` against other tools; a run of everything writes docs/benchmarks.md
     Bench(bench::Options),
+    /// Runs the distribution specification's suite against our registry, and Docker's beside it
+    Conformance,
     /// Prints the sizes of files, functions and crates beside their budgets
     Measure,
     /// Builds the documentation, and fails on a warning
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
         Command::Demo(options) => demo::run(&options),
         Command::Test(options) => test::run(&options),
         Command::Bench(options) => bench::run(&options),
+        Command::Conformance => conformance::run(),
         Command::Measure => measure::run(),
         Command::Docs => docs::run(),
         Command::FuzzSmoke(options) => fuzz::run(&options),

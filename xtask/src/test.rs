@@ -43,6 +43,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         "--quiet",
         "--package",
         "img",
+        "--package",
+        "img-registry",
         "--test",
         "peers",
         "--",
@@ -62,7 +64,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     ))?;
     println!("{} passed before the peers' tests", total.passed);
     // Last, because it is the acceptance of everything before it, and its summary ends the run.
-    let mut arguments = vec!["test", "--package", "img", "--test", "peers"];
+    let packages = ["--package", "img-registry", "--package", "img"];
+    let mut arguments = vec!["test"];
+    arguments.extend(packages);
+    arguments.extend(["--test", "peers"]);
     if options.all {
         arguments.extend(["--", "--include-ignored"]);
     }

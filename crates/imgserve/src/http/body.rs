@@ -34,7 +34,7 @@ where
 ///
 /// [`CollectError::TooLarge`] as soon as there are more than `limit` bytes, and [`CollectError::Broken`] when the body
 /// ends with an error.
-pub async fn collect(mut body: Body, limit: usize) -> Result<Bytes, CollectError> {
+pub async fn collect(body: &mut Body, limit: usize) -> Result<Bytes, CollectError> {
     let mut bytes = bytes::BytesMut::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(CollectError::Broken)?;
@@ -94,18 +94,18 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_is_collected_up_to_its_limit() {
-        let bytes = collect(chunks(&["ab", "", "cd"]), 4).await;
+        let bytes = collect(&mut chunks(&["ab", "", "cd"]), 4).await;
         assert_eq!(bytes.ok().as_deref(), Some(b"abcd".as_slice()));
-        let refused = collect(chunks(&["ab", "cde"]), 4).await;
+        let refused = collect(&mut chunks(&["ab", "cde"]), 4).await;
         assert!(matches!(refused, Err(CollectError::TooLarge)));
-        let none = collect(empty(), 0).await;
+        let none = collect(&mut empty(), 0).await;
         assert_eq!(none.ok().as_deref(), Some(b"".as_slice()));
     }
 
     #[tokio::test]
     async fn a_body_that_breaks_is_no_body() {
-        let broken = stream(iter([Ok(Bytes::from_static(b"ab")), Err("cut")]));
-        let error = collect(broken, 4).await.unwrap_err();
+        let mut broken = stream(iter([Ok(Bytes::from_static(b"ab")), Err("cut")]));
+        let error = collect(&mut broken, 4).await.unwrap_err();
         let cause = std::error::Error::source(&error).map(ToString::to_string);
         assert_eq!(cause.as_deref(), Some("cut"));
     }

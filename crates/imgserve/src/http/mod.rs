@@ -25,6 +25,7 @@
 pub mod body;
 mod pace;
 mod server;
+mod tls;
 
 use std::sync::Arc;
 

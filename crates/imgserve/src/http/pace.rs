@@ -140,6 +140,83 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for PacedStream<S> {
     }
 }
 
+/// A connection that fails when its first bytes take longer than `patience`.
+///
+/// They say which protocol the peer speaks, and until that is known nobody else looks at the clock.
+pub(super) struct PacedStart<S> {
+    inner: S,
+    /// How many bytes are still missing, and the clock; `None` once they have come.
+    start: Option<(usize, Wait)>,
+}
+
+/// The length of what HTTP/2 begins with. No request of HTTP/1.1 that is worth an answer is shorter.
+const PREFACE: usize = 24;
+
+impl<S> PacedStart<S> {
+    pub(super) fn new(inner: S, patience: Duration) -> Self {
+        Self {
+            inner,
+            start: Some((PREFACE, Wait::new(patience))),
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for PacedStart<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut this.inner).poll_read(context, buffer);
+        let Some((missing, wait)) = &mut this.start else {
+            return read;
+        };
+        let came = buffer.filled().len() - before;
+        if came >= *missing {
+            this.start = None;
+            return read;
+        }
+        *missing -= came;
+        // Bytes that come one by one do not begin it anew.
+        if read.is_pending() && wait.is_too_long(context) {
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, Stalled)));
+        }
+        read
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for PacedStart<S> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().inner).poll_write(context, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().inner).poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().inner).poll_shutdown(context)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().inner).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+}
+
 /// How long one thing has been waited for.
 struct Wait {
     patience: Duration,
@@ -215,11 +292,34 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_slow_body_is_waited_for_as_long_as_it_moves() {
         let slow = stream::iter(0..10).then(|_| async {
-            sleep(PATIENCE - Duration::from_secs(1)).await;
+            sleep(Duration::from_secs(29)).await;
             Ok::<_, BoxError>(Frame::data(Bytes::from_static(b"a")))
         });
         let body = PacedBody::new(StreamBody::new(slow.boxed()), PATIENCE);
         assert_eq!(body.collect().await.unwrap().to_bytes().len(), 10);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_does_not_say_what_it_speaks_is_given_up() {
+        for beginning in ["", "PRI * HTTP/2"] {
+            let (near, mut far) = tokio::io::duplex(64);
+            far.write_all(beginning.as_bytes()).await.unwrap();
+            let mut taken = Vec::new();
+            let mut stream = PacedStart::new(near, PATIENCE);
+            let error = stream.read_to_end(&mut taken).await.unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+            assert_eq!(taken, beginning.as_bytes());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_said_it_may_be_silent() {
+        let (near, mut far) = tokio::io::duplex(64);
+        far.write_all(&[b'x'; PREFACE]).await.unwrap();
+        let mut stream = PacedStart::new(near, PATIENCE);
+        stream.read_exact(&mut [0; PREFACE]).await.unwrap();
+        let more = tokio::time::timeout(10 * PATIENCE, stream.read_u8());
+        assert!(more.await.is_err(), "it goes on waiting");
     }
 
     #[tokio::test(start_paused = true)]

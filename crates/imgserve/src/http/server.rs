@@ -21,7 +21,8 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use super::Handler;
-use super::pace::{PacedBody, PacedStream};
+use super::pace::{PacedBody, PacedStart, PacedStream};
+use super::tls;
 use crate::{Error, ErrorKind, Result};
 
 /// How long the listener rests when the system has no sockets left.
@@ -69,6 +70,17 @@ impl ServerOptions {
     pub fn with_tls(mut self, tls: rustls::ServerConfig) -> Self {
         self.tls = Some(tls);
         self
+    }
+
+    /// Serves TLS with a certificate, and those that lead from it to a root, and its private key, all as PEM.
+    ///
+    /// The cryptography is that of `ring`, whatever else the process has chosen.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidInput`] when one of them cannot be used, or both do not belong together.
+    pub fn with_certificate(self, certificates: &[u8], key: &[u8]) -> Result<Self> {
+        Ok(self.with_tls(tls::configuration(certificates, key)?))
     }
 
     /// Chooses how many connections are served at a time.
@@ -268,6 +280,7 @@ impl Shared {
         stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
         watcher: Watcher,
     ) {
+        let stream = PacedStart::new(stream, self.options.header_timeout);
         let patience = self.options.stall_timeout;
         let service = service_fn(|request: http::Request<Incoming>| {
             let request = request.map(|body| PacedBody::new(body, patience).boxed_unsync());

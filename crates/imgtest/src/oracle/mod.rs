@@ -6,6 +6,7 @@
 //! missing program is a failure.
 
 pub mod estargz;
+mod installed;
 mod listing;
 
 use std::io::Write;
@@ -15,6 +16,8 @@ use std::sync::OnceLock;
 
 use imgcore::Digest;
 use imgtar::EntryKind;
+
+pub use installed::{conformance, crane, oras};
 
 /// One entry, as far as every reader tells.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,0 +1,126 @@
+//! What a registry in a directory keeps.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use imgcore::{Descriptor, Digest, MediaType};
+use imgserve::distribution::{DirectoryRecords, Registry, Uploads};
+use imgstore::DirectoryStore;
+
+use crate::peer::{Peer, image};
+
+fn open(root: &Path) -> Peer {
+    Peer::new(Registry::at_directory(root).unwrap())
+}
+
+#[tokio::test]
+async fn everything_is_there_after_the_process_is_gone() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path();
+    let subject = Descriptor::of(MediaType::OCI_MANIFEST, b"subject");
+    let attached = image("x", Some(&subject));
+    let location;
+    {
+        let peer = open(root);
+        peer.push_image("team/app", "Latest", "x").await;
+        peer.put("team/app", "sig", &attached).await.expect(201);
+        location = peer.start("team/app").await;
+        let patch = peer.call("PATCH", &location).body("half").send().await;
+        patch.expect(202);
+    }
+    let peer = open(root);
+    let blob = format!("/v2/team/app/blobs/{}", Digest::sha256_of(b"{}"));
+    assert_eq!(peer.get(&blob).await.expect(200).bytes(), b"{}");
+    peer.get("/v2/team/app/manifests/Latest").await.expect(200);
+    let tags = peer.get("/v2/team/app/tags/list").await.json();
+    assert_eq!(tags["tags"], serde_json::json!(["Latest", "sig"]));
+    let referrers = peer
+        .get(&format!("/v2/team/app/referrers/{}", subject.digest))
+        .await;
+    let digest = Digest::sha256_of(attached.as_bytes()).to_string();
+    assert_eq!(referrers.json()["manifests"][0]["digest"], digest);
+    let status = peer.get(&location).await;
+    assert_eq!(status.expect(204).header("range"), "0-3");
+}
+
+#[tokio::test]
+async fn what_a_killed_process_left_is_removed_and_harms_nobody() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path();
+    open(root).push_image("app", "latest", "x").await;
+    // A blob and a record that were on their way, and a referrer whose manifest never came.
+    fs_err::write(root.join("blobs/.imgkit-unfinished-x"), "half").unwrap();
+    fs_err::write(root.join("unfinished/.tmpx"), "half").unwrap();
+    let subject = Digest::sha256_of(b"subject");
+    let referrers = root.join(format!(
+        "repositories/app/_referrers/sha256-{}",
+        subject.hex()
+    ));
+    fs_err::create_dir_all(&referrers).unwrap();
+    fs_err::write(referrers.join(format!("sha256-{}", subject.hex())), "").unwrap();
+
+    let peer = open(root);
+    assert_eq!(
+        fs_err::read_dir(root.join("unfinished")).unwrap().count(),
+        0
+    );
+    assert!(!root.join("blobs/.imgkit-unfinished-x").exists());
+    peer.get("/v2/app/manifests/latest").await.expect(200);
+    let list = peer.get(&format!("/v2/app/referrers/{subject}")).await;
+    assert_eq!(list.json()["manifests"], serde_json::json!([]));
+}
+
+#[tokio::test]
+async fn a_blob_is_stored_once_and_nothing_is_left_of_its_upload() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path();
+    let peer = open(root);
+    for name in ["one", "two"] {
+        peer.push_blob(name, b"bytes").await;
+    }
+    let blobs = fs_err::read_dir(root.join("blobs/sha256")).unwrap();
+    assert_eq!(blobs.count(), 1);
+    let uploads = fs_err::read_dir(root.join("repositories/one/_uploads")).unwrap();
+    assert_eq!(uploads.count(), 0);
+}
+
+#[tokio::test]
+async fn stale_uploads_are_removed_and_others_stay() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path().join("uploads");
+    let store = DirectoryStore::create(directory.path().join("blobs")).unwrap();
+    let records = DirectoryRecords::open(directory.path()).unwrap();
+    let peer = Peer::new(Registry::new(store, records, Uploads::at_directory(&root)));
+    let location = peer.start("team/app").await;
+    let uploads = Uploads::at_directory(&root);
+    let now = SystemTime::now();
+    let hour = Duration::from_secs(3600);
+    assert_eq!(uploads.remove_stale(now - hour).unwrap(), 0);
+    peer.get(&location).await.expect(204);
+    assert_eq!(uploads.remove_stale(now + hour).unwrap(), 1);
+    peer.get(&location)
+        .await
+        .refused(404, "BLOB_UPLOAD_UNKNOWN");
+    // The store is not one that takes files, so the bytes are copied into it.
+    peer.push_blob("team/app", b"bytes").await;
+}
+
+#[tokio::test]
+async fn a_failure_is_told_to_the_owner_and_not_to_the_client() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path();
+    let (sender, told) = std::sync::mpsc::channel();
+    let sender = std::sync::Mutex::new(sender);
+    let options = imgserve::distribution::RegistryOptions::default()
+        .with_failures(move |error| sender.lock().unwrap().send(error.to_string()).unwrap());
+    let registry = Registry::at_directory(root).unwrap().with_options(options);
+    let peer = Peer::new(registry);
+    peer.push_image("app", "latest", "x").await;
+    let tag = root.join("repositories/app/_tags/latest=");
+    fs_err::write(&tag, "sha256:12").unwrap();
+    let reply = peer.get("/v2/app/manifests/latest").await;
+    reply.refused(500, "UNKNOWN");
+    let text = String::from_utf8_lossy(reply.bytes()).into_owned();
+    assert!(!text.contains("repositories"), "{text}");
+    assert!(told.recv().unwrap().ends_with("_tags/latest= is damaged"));
+}
