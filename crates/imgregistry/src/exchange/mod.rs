@@ -86,6 +86,22 @@ impl Exchange<'_> {
         true
     }
 
+    /// Reads a document of at most `limit` bytes and makes something of it.
+    ///
+    /// What makes no sense is read once more: a proxy may have cut it, and the next copy may be whole.
+    pub(crate) async fn read_as<T>(
+        self,
+        call: &Call,
+        limit: usize,
+        parse: impl Fn(&Read) -> Result<T>,
+    ) -> Result<T> {
+        let read = self.read(call, limit).await?;
+        match parse(&read) {
+            Err(error) if is_damage(error.kind()) => parse(&self.read(call, limit).await?),
+            parsed => parsed,
+        }
+    }
+
     /// Reads a document of at most `limit` bytes, again from its start when it breaks off.
     pub(crate) async fn read(self, call: &Call, limit: usize) -> Result<Read> {
         let mut attempt = 1;
@@ -208,6 +224,14 @@ impl Exchange<'_> {
             _ => false,
         }
     }
+}
+
+/// Returns whether a document is one that may have been hurt on its way.
+fn is_damage(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::DigestMismatch { .. } | ErrorKind::Protocol | ErrorKind::SizeMismatch { .. }
+    )
 }
 
 /// Puts the credential in, marked so that nobody prints or indexes it.

@@ -17,15 +17,15 @@ use super::url::Endpoint;
 pub enum Class {
     /// An address that hides another one: IPv4 inside of IPv6.
     Embedded,
-    /// Only on the same wire: 169.254.0.0/16, fe80::/10.
+    /// Only on the same wire: 169.254.0.0/16, `fe80::/10`.
     LinkLocal,
-    /// This machine: 127.0.0.0/8, ::1.
+    /// This machine: 127.0.0.0/8, `::1`.
     Loopback,
     /// A service that gives a cloud's machines their credentials.
     Metadata,
     /// Many machines at once.
     Multicast,
-    /// A network that is not the Internet: 10.0.0.0/8, fc00::/7 and the like.
+    /// A network that is not the Internet: 10.0.0.0/8, `fc00::/7` and the like.
     Private,
     /// The Internet.
     Public,
@@ -71,9 +71,12 @@ impl Class {
             [0, ..] => Self::Unspecified,
             [127, ..] => Self::Loopback,
             [169, 254, ..] => Self::LinkLocal,
-            [10, ..] | [192, 168, ..] | [172, 16..=31, ..] => Self::Private,
-            // Carriers' networks (RFC 6598), and networks for measuring (RFC 2544).
-            [100, 64..=127, ..] | [198, 18..=19, ..] => Self::Private,
+            // The last two are networks of carriers (RFC 6598) and for measuring (RFC 2544).
+            [10, ..]
+            | [192, 168, ..]
+            | [172, 16..=31, ..]
+            | [100, 64..=127, ..]
+            | [198, 18..=19, ..] => Self::Private,
             [224..=239, ..] => Self::Multicast,
             [192, 0, 0, _] | [240..=255, ..] => Self::Reserved,
             _ => Self::Public,
@@ -101,7 +104,7 @@ impl Class {
         match address.segments() {
             [0xfe80..=0xfebf, ..] => Self::LinkLocal,
             // Unique local, and the site-local ones from before.
-            [0xfc00..=0xfdff, ..] | [0xfec0..=0xfeff, ..] => Self::Private,
+            [0xfc00..=0xfdff | 0xfec0..=0xfeff, ..] => Self::Private,
             [0xff00..=0xffff, ..] => Self::Multicast,
             // Teredo, and what RFC 8215 keeps for translation inside of a network.
             [0x2001, 0, ..] | [0x64, 0xff9b, 1, ..] => Self::Reserved,
@@ -127,15 +130,17 @@ impl Class {
 
 /// Returns the IPv4 address in an IPv6 one: mapped, compatible, NAT64 (RFC 6052) or 6to4 (RFC 3056).
 fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
-    let [a, b, c, d, e, f, high, low] = address.segments();
-    let tail = |high: u16, low: u16| {
-        let [[a, b], [c, d]] = [high.to_be_bytes(), low.to_be_bytes()];
+    let segments = address.segments();
+    let inner = |at: usize| {
+        let octets = address.octets();
+        let [a, b, c, d] = [0, 1, 2, 3].map(|offset| octets[2 * at + offset]);
         Ipv4Addr::new(a, b, c, d)
     };
-    match (a, b, c, d, e, f) {
-        (0, 0, 0, 0, 0, 0 | 0xffff) | (0, 0, 0, 0, 0xffff, 0) => Some(tail(high, low)),
-        (0x64, 0xff9b, 0, 0, 0, 0) => Some(tail(high, low)),
-        (0x2002, ..) => Some(tail(b, c)),
+    match segments {
+        [0, 0, 0, 0, 0, 0 | 0xffff, ..]
+        | [0, 0, 0, 0, 0xffff, 0, ..]
+        | [0x64, 0xff9b, 0, 0, 0, 0, ..] => Some(inner(6)),
+        [0x2002, ..] => Some(inner(1)),
         _ => None,
     }
 }
@@ -244,7 +249,7 @@ impl Rules {
         self.check(address, class.unwrap_or_else(|| Class::of(address)))
     }
 
-    fn check(&self, address: IpAddr, class: Class) -> Result<(), ForbiddenAddress> {
+    fn check(self, address: IpAddr, class: Class) -> Result<(), ForbiddenAddress> {
         let is_allowed = self.anywhere
             || match class {
                 Class::Public => true,
@@ -282,86 +287,89 @@ mod tests {
 
     use super::*;
 
+    /// Addresses of each class.
+    const KNOWN: [(Class, &[&str]); 9] = [
+        (
+            Class::Public,
+            &[
+                "1.1.1.1",
+                "172.15.0.1",
+                "172.32.0.1",
+                "100.63.0.1",
+                "100.128.0.1",
+                "192.167.1.1",
+                "126.0.0.1",
+                "128.0.0.1",
+                "169.253.0.1",
+                "223.255.255.255",
+                "2606:4700::1111",
+                "2a00::1",
+            ],
+        ),
+        (Class::Loopback, &["127.0.0.1", "127.255.255.254", "::1"]),
+        (
+            Class::Private,
+            &[
+                "10.0.0.1",
+                "172.16.0.1",
+                "172.31.255.255",
+                "192.168.0.1",
+                "100.64.0.1",
+                "100.127.0.1",
+                "198.18.0.1",
+                "fc00::1",
+                "fdff::1",
+                "fec0::1",
+            ],
+        ),
+        (Class::LinkLocal, &["169.254.1.1", "fe80::1", "febf::1"]),
+        (
+            Class::Metadata,
+            &[
+                "169.254.169.254",
+                "169.254.170.2",
+                "100.100.100.200",
+                "192.0.0.192",
+                "168.63.129.16",
+                "fd00:ec2::254",
+                "fd20:ce::254",
+            ],
+        ),
+        (
+            Class::Multicast,
+            &["224.0.0.1", "239.255.255.255", "ff02::1"],
+        ),
+        (
+            Class::Reserved,
+            &[
+                "240.0.0.1",
+                "255.255.255.255",
+                "192.0.0.1",
+                "2001::1",
+                "64:ff9b:1::1",
+                "100::1",
+                "4000::1",
+                "64:ff9b::1:0:0",
+            ],
+        ),
+        (Class::Unspecified, &["0.0.0.0", "0.1.2.3", "::"]),
+        (
+            Class::Embedded,
+            &[
+                "::ffff:1.1.1.1",
+                "::ffff:127.0.0.1",
+                "::7f00:1",
+                "::ffff:0:10.0.0.1",
+                "64:ff9b::a00:1",
+                "2002:7f00:1::1",
+                "2002:101:101::1",
+            ],
+        ),
+    ];
+
     #[test]
     fn each_address_has_its_class() {
-        for (class, addresses) in [
-            (
-                Class::Public,
-                &[
-                    "1.1.1.1",
-                    "172.15.0.1",
-                    "172.32.0.1",
-                    "100.63.0.1",
-                    "100.128.0.1",
-                    "192.167.1.1",
-                    "126.0.0.1",
-                    "128.0.0.1",
-                    "169.253.0.1",
-                    "223.255.255.255",
-                    "2606:4700::1111",
-                    "2a00::1",
-                ][..],
-            ),
-            (Class::Loopback, &["127.0.0.1", "127.255.255.254", "::1"]),
-            (
-                Class::Private,
-                &[
-                    "10.0.0.1",
-                    "172.16.0.1",
-                    "172.31.255.255",
-                    "192.168.0.1",
-                    "100.64.0.1",
-                    "100.127.0.1",
-                    "198.18.0.1",
-                    "fc00::1",
-                    "fdff::1",
-                    "fec0::1",
-                ],
-            ),
-            (Class::LinkLocal, &["169.254.1.1", "fe80::1", "febf::1"]),
-            (
-                Class::Metadata,
-                &[
-                    "169.254.169.254",
-                    "169.254.170.2",
-                    "100.100.100.200",
-                    "192.0.0.192",
-                    "168.63.129.16",
-                    "fd00:ec2::254",
-                    "fd20:ce::254",
-                ],
-            ),
-            (
-                Class::Multicast,
-                &["224.0.0.1", "239.255.255.255", "ff02::1"],
-            ),
-            (
-                Class::Reserved,
-                &[
-                    "240.0.0.1",
-                    "255.255.255.255",
-                    "192.0.0.1",
-                    "2001::1",
-                    "64:ff9b:1::1",
-                    "100::1",
-                    "4000::1",
-                    "64:ff9b::1:0:0",
-                ],
-            ),
-            (Class::Unspecified, &["0.0.0.0", "0.1.2.3", "::"]),
-            (
-                Class::Embedded,
-                &[
-                    "::ffff:1.1.1.1",
-                    "::ffff:127.0.0.1",
-                    "::7f00:1",
-                    "::ffff:0:10.0.0.1",
-                    "64:ff9b::a00:1",
-                    "2002:7f00:1::1",
-                    "2002:101:101::1",
-                ],
-            ),
-        ] {
+        for (class, addresses) in KNOWN {
             for address in addresses {
                 assert_eq!(Class::of(address.parse().unwrap()), class, "{address}");
             }

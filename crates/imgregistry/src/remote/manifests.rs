@@ -136,12 +136,10 @@ impl Remote {
 impl Site {
     pub(super) async fn read_manifest(&self, remote: &Remote, at: &TagOrDigest) -> Result<Fetched> {
         let call = self.manifest_call(Operation::ReadManifest, Method::GET, at);
-        let read = self
-            .exchange(remote)
-            .read(&call, MAX_MANIFEST)
+        self.exchange(remote)
+            .read_as(&call, MAX_MANIFEST, |read| check(&call.place, read, at))
             .await
-            .map_err(|error| advise(error, at))?;
-        check(&call.place, &read, at)
+            .map_err(|error| advise(error, at))
     }
 
     async fn head_manifest(&self, remote: &Remote, at: &TagOrDigest) -> Result<Descriptor> {

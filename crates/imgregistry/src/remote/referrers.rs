@@ -77,12 +77,18 @@ impl Remote {
                 return Ok(of_type(manifests, artifact_type));
             };
             let call = site.call(place.clone(), Method::GET, url.clone(), Actions::PULL);
-            let read = site.exchange(self).read(&call, MAX_PAGE).await?;
-            next = next_page(&place, &url, &read)?;
-            manifests
-                .extend(index(&read).map_err(|error| {
-                    Error::new(kind_of_core(&error), &place, error.to_string())
-                })?);
+            let no_index =
+                |error: imgcore::Error| Error::new(kind_of_core(&error), &place, error.to_string());
+            let page = |read: &Read| {
+                Ok((
+                    index(read).map_err(no_index)?,
+                    next_page(&place, &url, read)?,
+                ))
+            };
+            let exchange = site.exchange(self);
+            let (found, more) = exchange.read_as(&call, MAX_PAGE, page).await?;
+            manifests.extend(found);
+            next = more;
         }
         let detail = format!("the list has more than {MAX_PAGES} pages");
         Err(Error::new(ErrorKind::TooLarge, &place, detail))

@@ -57,10 +57,14 @@ impl Tags {
             return Err(Error::new(ErrorKind::Protocol, &place, detail));
         }
         let call = site.call(place, Method::GET, url.clone(), Actions::PULL);
-        let read = site.exchange(&self.remote).read(&call, MAX_PAGE).await?;
-        self.next = next_page(&call.place, &url, &read)?;
-        let tags = parse(&read.bytes)
-            .ok_or_else(|| Error::new(ErrorKind::Protocol, &call.place, "the answer is no list"))?;
+        let no_list = || Error::new(ErrorKind::Protocol, &call.place, "the answer is no list");
+        let page = |read: &Read| {
+            let next = next_page(&call.place, &url, read)?;
+            Ok((parse(&read.bytes).ok_or_else(no_list)?, next))
+        };
+        let exchange = site.exchange(&self.remote);
+        let (tags, next) = exchange.read_as(&call, MAX_PAGE, page).await?;
+        self.next = next;
         Ok(Some(tags))
     }
 

@@ -94,6 +94,8 @@ async fn fetch(
     loop {
         let failure = match fetch_once(exchange, realm, scopes, credential).await {
             Ok(token) => return Ok(token),
+            // What makes no sense may have been cut on its way: it is asked for once more.
+            Err(failure) if attempt == 1 && is_nonsense(&failure.error) => failure.into_transient(),
             Err(failure) => failure,
         };
         if !exchange.wait(Class::Repeatable, &failure, attempt).await {
@@ -102,6 +104,11 @@ async fn fetch(
         }
         attempt += 1;
     }
+}
+
+/// Returns whether the token server said yes, and nothing that can be read.
+fn is_nonsense(error: &Error) -> bool {
+    error.kind() == ErrorKind::Protocol && error.status().is_none()
 }
 
 async fn fetch_once(
@@ -194,7 +201,7 @@ impl Ask<'_> {
         Ok(Token {
             header,
             asked,
-            fresh_for: fresh_for(response.life),
+            fresh_for: response.fresh_for(),
         })
     }
 
@@ -222,9 +229,4 @@ fn grant(credential: Option<&RegistryCredential>) -> Grant<'_> {
 
 fn forbidden(place: &Place, error: &realm::RealmError) -> Failure {
     Error::new(ErrorKind::Forbidden, place, chain(error)).into()
-}
-
-/// A token is used until less than a fifth of its life is left, so that what begins with it also ends with it.
-fn fresh_for(life: Duration) -> Duration {
-    life - life / 5
 }

@@ -7,6 +7,7 @@ use super::{
     UploadError,
 };
 use crate::protocol::location;
+use crate::protocol::named::RefusedUrl;
 use crate::protocol::range::{chunk_minimum, uploaded};
 use crate::protocol::retry::{Class, Outcome, may_pass};
 
@@ -16,9 +17,9 @@ impl Machine {
     /// What does not belong to what was to do is ignored.
     pub fn answer(&mut self, answer: Answer<'_>) {
         let state = match (answer, &self.state) {
-            (_, State::Done(_) | State::Failed(_)) => return,
             (Answer::Waited, State::Waiting(resume)) => resumed(*resume),
-            (Answer::Waited | Answer::Renewed, _) | (_, State::Waiting(_)) => return,
+            (_, State::Done(_) | State::Failed(_) | State::Waiting(_))
+            | (Answer::Waited | Answer::Renewed, _) => return,
             (Answer::Broken, _) => State::Waiting(self.after_trouble()),
             (Answer::Head(head), _) => self.head(&head),
         };
@@ -70,13 +71,7 @@ impl Machine {
         match head.status {
             201 if is_post => self.confirmed(head),
             // The body was not looked at: there is a session now.
-            202 if is_post => match self.forms.is_empty() {
-                true => State::Failed(UploadError::Status(head.status)),
-                false => {
-                    self.form = self.forms.remove(0);
-                    self.begun(head)
-                }
-            },
+            202 if is_post && self.change_form() => self.begun(head),
             status if is_post && is_other_form(status) => self.next_form(status),
             200 | 201 | 202 | 204 => self.begun(head),
             status => State::Failed(UploadError::Status(status)),
@@ -89,18 +84,16 @@ impl Machine {
             return State::Failed(UploadError::NoLocation);
         }
         if let Err(error) = self.moved(head) {
-            return State::Failed(error);
+            return State::Failed(error.into());
         }
         if let Some(least) = head.chunk_minimum.and_then(chunk_minimum) {
             self.least_chunk = self.least_chunk.max(least);
             self.chunk = self.chunk.max(least);
         }
-        if self.form == Form::Chunked && self.chunk > self.max_chunk {
-            // The session is as good for another form.
-            match self.forms.is_empty() {
-                true => return State::Failed(UploadError::Status(head.status)),
-                false => self.form = self.forms.remove(0),
-            }
+        // The session is as good for another form.
+        let is_too_long = self.form == Form::Chunked && self.chunk > self.max_chunk;
+        if is_too_long && !self.change_form() {
+            return State::Failed(UploadError::Status(head.status));
         }
         self.onwards()
     }
@@ -127,7 +120,7 @@ impl Machine {
             // What `Range` says is not looked at: it may lag behind. If it tells the truth, the next request shows it.
             200 | 201 | 202 | 204 => {
                 if let Err(error) = self.moved(head) {
-                    return State::Failed(error);
+                    return State::Failed(error.into());
                 }
                 self.offset = self.part().end;
                 self.parts += 1;
@@ -161,10 +154,11 @@ impl Machine {
             // It cannot be asked.
             _ if self.doubts > 0 => return self.next_form(self.doubted),
             _ if self.form == Form::Chunked => return self.onwards(),
-            _ => return self.restart(),
+            // It was asked after trouble, and how often that may be, the retry policy says.
+            _ => return self.forget(),
         }
         if let Err(error) = self.moved(head) {
-            return State::Failed(error);
+            return State::Failed(error.into());
         }
         let stored = head.range.and_then(uploaded).map(|stored| {
             // "0-0" is how distribution says "nothing".
@@ -194,7 +188,7 @@ impl Machine {
             }
             // A chunk names its range: what is there already is refused. A stream would be appended.
             _ if self.form == Form::Chunked || self.offset == self.size => {}
-            _ => return self.restart(),
+            _ => return self.forget(),
         }
         self.onwards()
     }
@@ -206,12 +200,15 @@ impl Machine {
             404 => {
                 self.doubts += 1;
                 self.doubted = 404;
-                match self.doubts > MAX_DOUBTS {
-                    true => self.restart(),
-                    false => State::Checking(false),
+                if self.doubts > MAX_DOUBTS {
+                    self.restart()
+                } else {
+                    State::Checking(false)
                 }
             }
             416 => self.doubt(416),
+            // The parts do not make the blob: they may not have been put together as they were sent.
+            400 if self.parts > 1 => self.next_form(400),
             status => State::Failed(UploadError::Status(status)),
         }
     }
@@ -236,13 +233,13 @@ impl Machine {
 
     fn checking(&mut self, head: &Head<'_>, is_confirmed: bool) -> State {
         match (head.status, head.content_length) {
-            (200, Some(actual)) if actual != self.size => State::Failed(UploadError::Size {
+            (200, Some(actual)) if actual != self.size => self.lost_parts(UploadError::Size {
                 digest: self.digest,
                 expected: self.size,
                 actual,
             }),
             (200, _) => State::Done(Done::Uploaded),
-            (404, _) if is_confirmed => State::Failed(UploadError::Missing {
+            (404, _) if is_confirmed => self.lost_parts(UploadError::Missing {
                 digest: self.digest,
             }),
             // Not every registry can be asked, and not everyone may.
@@ -252,8 +249,17 @@ impl Machine {
         }
     }
 
+    /// What the registry has is not the blob. If it came in parts, it may go in one.
+    fn lost_parts(&mut self, error: UploadError) -> State {
+        if self.parts > 1 && self.change_form() {
+            self.forget()
+        } else {
+            State::Failed(error)
+        }
+    }
+
     /// Follows the session to where it goes on.
-    fn moved(&mut self, head: &Head<'_>) -> Result<(), UploadError> {
+    fn moved(&mut self, head: &Head<'_>) -> Result<(), RefusedUrl> {
         let Some(header) = head.location else {
             return Ok(());
         };
@@ -276,11 +282,20 @@ impl Machine {
 
     /// Tries the next form in a new session, or fails with the status that refused the last one.
     fn next_form(&mut self, status: u16) -> State {
-        if self.forms.is_empty() {
-            return State::Failed(UploadError::Status(status));
+        if self.change_form() {
+            self.forget()
+        } else {
+            State::Failed(UploadError::Status(status))
         }
-        self.form = self.forms.remove(0);
-        self.forget()
+    }
+
+    /// Takes the next form, if there is one.
+    fn change_form(&mut self) -> bool {
+        let is_left = !self.forms.is_empty();
+        if is_left {
+            self.form = self.forms.remove(0);
+        }
+        is_left
     }
 
     /// Begins anew after a session was lost.

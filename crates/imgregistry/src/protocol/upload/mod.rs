@@ -381,20 +381,20 @@ impl Machine {
             State::Mounting => Request {
                 body: Some(0..0),
                 from: self.mount_from.clone(),
-                ..self.plain(Method::POST, &self.places.mount)
+                ..plain(Method::POST, &self.places.mount)
             },
             State::Beginning if self.form == Form::Post => Request {
                 body: Some(0..self.size),
-                ..self.plain(Method::POST, &self.places.post)
+                ..plain(Method::POST, &self.places.post)
             },
             State::Beginning => Request {
                 body: Some(0..0),
-                ..self.plain(Method::POST, &self.places.begin)
+                ..plain(Method::POST, &self.places.begin)
             },
             State::Sending => self.sending(),
             State::Asking => self.in_session(Method::GET, None),
             State::Finishing => self.put(self.size..self.size),
-            State::Checking(_) => self.plain(Method::HEAD, &self.places.blob),
+            State::Checking(_) => plain(Method::HEAD, &self.places.blob),
             State::Waiting(_) => return Action::Wait,
             State::Done(done) => return Action::Done(*done),
             State::Failed(error) => return Action::Failed(error.clone()),
@@ -454,20 +454,20 @@ impl Machine {
             None => (&self.places.begin, true),
         };
         Request {
-            body,
             sends_credentials,
-            ..self.plain(method, url)
+            body,
+            ..plain(method, url)
         }
     }
+}
 
-    fn plain(&self, method: Method, url: &Url) -> Request {
-        Request {
-            method,
-            url: url.clone(),
-            sends_credentials: true,
-            body: None,
-            content_range: None,
-            from: None,
-        }
+fn plain(method: Method, url: &Url) -> Request {
+    Request {
+        method,
+        url: url.clone(),
+        sends_credentials: true,
+        body: None,
+        content_range: None,
+        from: None,
     }
 }

@@ -42,6 +42,8 @@ fn form(first: Form) -> Settings {
 
 /// What is to do, on one line: method, path, body, `Content-Range`.
 fn line(machine: &Machine) -> String {
+    use std::fmt::Write as _;
+
     let request = match machine.next() {
         Action::Send(request) => request,
         Action::Wait => return "wait".to_owned(),
@@ -52,13 +54,13 @@ fn line(machine: &Machine) -> String {
     let mut line = format!("{} {}", request.method, request.url.path());
     if let Some(query) = request.url.query() {
         let query = query.replace(&own, "D").replace(&own[7..], "B");
-        line.push_str(&format!("?{query}"));
+        write!(line, "?{query}").unwrap();
     }
     if let Some(body) = request.body {
-        line.push_str(&format!(" {body:?}"));
+        write!(line, " {body:?}").unwrap();
     }
     if let Some(range) = request.content_range {
-        line.push_str(&format!(" range {range}"));
+        write!(line, " range {range}").unwrap();
     }
     if !request.sends_credentials {
         line.push_str(" without credentials");
@@ -312,6 +314,27 @@ fn chunks_are_cut_when_they_are_too_large() {
          PATCH /u/1 2097152..3145728 range 2097152-3145727 → 413
          POST /uploads/ 0..0",
     );
+}
+
+#[test]
+fn parts_that_a_registry_does_not_put_together_are_sent_as_one() {
+    let parts = "POST /uploads/ 0..0 → 202 location=/u/1
+                 PATCH /u/1 0..8 range 0-7 → 202
+                 PATCH /u/1 8..16 range 8-15 → 202
+                 PATCH /u/1 16..20 range 16-19 → 202\n";
+    for end in [
+        "PUT /u/1?D 20..20 → 400",
+        "PUT /u/1?D 20..20 → 201\n HEAD /blob → 404",
+        "PUT /u/1?D 20..20 → 201 digest=same\n HEAD /blob → 200 length=4",
+    ] {
+        let script = format!(
+            "{parts} {end}
+             POST /uploads/ 0..0 → 202 location=/u/2
+             PUT /u/2?D 0..20 → 201 digest=same
+             Uploaded"
+        );
+        check(machine(SIZE, chunked()), &script);
+    }
 }
 
 #[test]

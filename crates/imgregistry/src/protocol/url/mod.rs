@@ -56,8 +56,7 @@ impl Scheme {
     pub fn default_for(host: &RegistryHost) -> Self {
         let is_loopback = Url::parse(&format!("http://{host}/"))
             .ok()
-            .and_then(|url| url.host().map(is_loopback))
-            .unwrap_or(false);
+            .is_some_and(|url| url.host().is_some_and(|host| is_loopback(&host)));
         if is_loopback { Self::Http } else { Self::Https }
     }
 
@@ -132,11 +131,7 @@ impl Origin {
 
     /// Returns whether the host is `localhost` or a loopback address, taken exactly.
     pub fn is_loopback(&self) -> bool {
-        match &self.host {
-            Host::Domain(name) => is_loopback(Host::Domain(name)),
-            Host::Ipv4(address) => is_loopback(Host::Ipv4(*address)),
-            Host::Ipv6(address) => is_loopback(Host::Ipv6(*address)),
-        }
+        is_loopback(&self.host)
     }
 }
 
@@ -146,9 +141,9 @@ impl fmt::Display for Origin {
     }
 }
 
-fn is_loopback(host: Host<&str>) -> bool {
+fn is_loopback(host: &Host<impl AsRef<str>>) -> bool {
     match host {
-        Host::Domain(name) => name == "localhost",
+        Host::Domain(name) => name.as_ref() == "localhost",
         Host::Ipv4(address) => address.is_loopback(),
         Host::Ipv6(address) => address.is_loopback(),
     }
@@ -284,24 +279,6 @@ impl Endpoint {
         })
     }
 
-    /// Returns the address that the registry has from now on, when the [`ping`](Self::ping) was redirected.
-    ///
-    /// Only from http to https on the same host: such a registry listens to both and wants the second.
-    #[must_use]
-    pub fn after_ping(self, answered: &Url) -> Self {
-        let is_upgrade = self.scheme() == Scheme::Http
-            && Scheme::of(answered) == Some(Scheme::Https)
-            && self.base.host() == answered.host();
-        if !is_upgrade {
-            return self;
-        }
-        let mut base = answered.clone();
-        base.set_path(self.base.path());
-        base.set_query(None);
-        base.set_fragment(None);
-        Self { base, ..self }
-    }
-
     /// Returns the repository's name on this registry: on Docker's, one component lies under `library/`.
     #[must_use]
     pub fn repository(&self, name: &Repository) -> Repository {
@@ -326,7 +303,7 @@ impl Endpoint {
 
     /// Returns whether the registry is on this machine, by `localhost` or by a loopback address.
     pub fn is_loopback(&self) -> bool {
-        self.base.host().is_some_and(is_loopback)
+        self.base.host().is_some_and(|host| is_loopback(&host))
     }
 
     /// Returns the address itself, with a slash at its end.

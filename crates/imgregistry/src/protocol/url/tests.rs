@@ -145,26 +145,6 @@ fn a_mirror_may_have_a_path_and_nothing_else() {
 }
 
 #[test]
-fn a_ping_may_lead_from_http_to_https_on_the_same_host_only() {
-    let plain = Endpoint::new(&"r.example".parse().unwrap(), Scheme::Http).unwrap();
-    for (answered, expected) in [
-        ("https://r.example/v2/", "https://r.example/v2/"),
-        (
-            "https://r.example:8443/v2/?x=1",
-            "https://r.example:8443/v2/",
-        ),
-        ("https://else.example/v2/", "http://r.example/v2/"),
-        ("http://r.example:81/v2/", "http://r.example/v2/"),
-    ] {
-        let after = plain.clone().after_ping(&answered.parse().unwrap());
-        assert_eq!(after.ping().as_str(), expected, "{answered}");
-    }
-    let secure = endpoint("r.example");
-    let after = secure.after_ping(&"http://r.example/v2/".parse().unwrap());
-    assert_eq!(after.scheme(), Scheme::Https);
-}
-
-#[test]
 fn the_referrers_tag_is_cut_as_the_specification_has_it() {
     let long = Digest::from_bytes(imgcore::Algorithm::Sha512, &[0xab; 64]).unwrap();
     let tag = referrers_tag(&long).unwrap();
