@@ -160,29 +160,38 @@ impl Machine {
         if let Err(error) = self.moved(head) {
             return State::Failed(error.into());
         }
-        let stored = head.range.and_then(uploaded).map(|stored| {
-            // "0-0" is how distribution says "nothing".
-            if stored == 1 && self.offset == 0 {
-                0
-            } else {
-                stored
-            }
+        let stored = head.range.and_then(uploaded);
+        // "0-0" is how distribution says "nothing".
+        let stored = stored.map(|stored| match stored {
+            1 if self.offset == 0 => 0,
+            stored => stored,
         });
-        let sent_to = self.part().end;
-        let is_refused = self.doubts > 0;
+        if self.doubts > 0 {
+            self.after_refusal(stored)
+        } else {
+            self.after_break(stored)
+        }
+    }
+
+    /// Goes on after a part that was refused for what may be its offset.
+    fn after_refusal(&mut self, stored: Option<u64>) -> State {
+        let stored = stored.filter(|stored| *stored <= self.part().end);
         match stored {
-            // With the same offset on both sides, the part was not refused for its offset.
-            Some(stored) if is_refused && stored != self.offset && stored <= sent_to => {
-                if stored < self.offset {
-                    self.rewinds += 1;
-                }
-                if self.rewinds > MAX_REWINDS {
-                    return self.next_form(self.doubted);
-                }
+            Some(stored) if stored > self.offset => self.offset = stored,
+            Some(stored) if stored < self.offset && self.rewinds < MAX_REWINDS => {
+                self.rewinds += 1;
                 self.offset = stored;
             }
-            _ if is_refused => return self.next_form(self.doubted),
-            Some(stored) if stored > self.offset && stored <= sent_to => {
+            // With the same offset on both sides, the part was not refused for its offset.
+            _ => return self.next_form(self.doubted),
+        }
+        self.onwards()
+    }
+
+    /// Goes on after a part of which nobody knows whether it arrived.
+    fn after_break(&mut self, stored: Option<u64>) -> State {
+        match stored {
+            Some(stored) if stored > self.offset && stored <= self.part().end => {
                 self.offset = stored;
                 self.parts += 1;
             }
