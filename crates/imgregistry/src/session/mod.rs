@@ -22,7 +22,7 @@ use crate::protocol::address::Rules;
 use crate::protocol::retry::Policy;
 use crate::protocol::scope::ScopeSet;
 use crate::protocol::url::{Endpoint, Origin, Scheme};
-use crate::{Role, Route, Verification};
+use crate::{Addresses, Role, Route, Verification};
 
 /// Tells a gateway which registry is meant.
 const ORIGINAL_HOST: HeaderName = HeaderName::from_static("x-rules_img-original-host");
@@ -140,6 +140,27 @@ impl Session {
         }
     }
 
+    /// Returns the way to the host's token server.
+    pub(crate) fn route_to_realm(&self, url: &Url, rules: Rules) -> Route {
+        if self.is_home(url) {
+            return Route {
+                role: Role::Token,
+                ..self.route()
+            };
+        }
+        // What the user says of a host's certificate is said of its other ports as well, and of no other host.
+        let verification = if url.host() == self.endpoint().base().host() {
+            self.way().verification
+        } else {
+            Verification::Required
+        };
+        Route {
+            verification,
+            addresses: Addresses::Checked(rules),
+            ..Route::new(Role::Token)
+        }
+    }
+
     /// Returns whether a URL leads to the host itself, where its credentials may go.
     pub(crate) fn is_home(&self, url: &Url) -> bool {
         let home = self.endpoint().origin();
@@ -156,8 +177,13 @@ impl Session {
     }
 
     /// Returns the rules for hosts that this one names.
+    ///
+    /// What comes through a gateway was named by who knows whom: where the gateway is says nothing about that.
     pub(crate) async fn rules(&self, client: &Inner) -> Rules {
-        Rules::of(self.endpoint()).with_private(self.is_private(client).await)
+        match self.gateway {
+            Some(_) => Rules::strict(),
+            None => Rules::of(self.endpoint()).with_private(self.is_private(client).await),
+        }
     }
 
     /// Adds what every request to the host itself carries.

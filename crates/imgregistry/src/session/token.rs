@@ -12,6 +12,7 @@ use tokio::sync::Mutex as AsyncMutex;
 
 use super::auth::Realm;
 use super::credentials::header;
+use crate::Role;
 use crate::error::{Error, ErrorKind, Operation, Place};
 use crate::exchange::{Answer, Exchange, Failure, chain, host_of};
 use crate::protocol::realm;
@@ -19,7 +20,6 @@ use crate::protocol::redirect;
 use crate::protocol::retry::Class;
 use crate::protocol::scope::ScopeSet;
 use crate::protocol::token::{self, Grant, TokenRequest, TokenResponse};
-use crate::{Addresses, Role, Route};
 
 /// More sets of scopes than a run has. A process that serves many repositories starts over here.
 const MAX_SLOTS: usize = 1024;
@@ -180,10 +180,8 @@ impl Ask<'_> {
                 (Method::POST, body)
             }
         };
-        let route = Route {
-            addresses: Addresses::Checked(self.server.addresses()),
-            ..Route::new(Role::Token)
-        };
+        let session = self.exchange.session;
+        let route = session.route_to_realm(&request.url, self.server.addresses());
         self.exchange
             .send_to_realm(&method, &request.url, (headers, body), route, self.place)
             .await

@@ -61,6 +61,8 @@ struct Way {
     verification: Verification,
     addresses: Addresses,
     socket: Option<Arc<std::path::Path>>,
+    /// Whether the client's certificate is shown: to hosts that the user named, and to no others.
+    has_identity: bool,
 }
 
 impl HttpTransport {
@@ -82,15 +84,16 @@ impl HttpTransport {
             clients: Mutex::default(),
         };
         // Bad settings are found now and not by the first request.
-        transport.client(&Route::new(super::Role::Registry))?;
+        transport.client(&Route::new(super::Role::Registry), true)?;
         Ok(transport)
     }
 
-    fn client(&self, route: &Route) -> Result<reqwest::Client> {
+    fn client(&self, route: &Route, has_identity: bool) -> Result<reqwest::Client> {
         let way = Way {
             verification: route.verification,
             addresses: route.addresses,
             socket: route.socket.clone(),
+            has_identity,
         };
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = clients.get(&way) {
@@ -102,7 +105,9 @@ impl HttpTransport {
     }
 
     fn connect_way(&self, way: &Way) -> Result<reqwest::Client> {
-        let tls = tls::configure(&self.options.tls, way.verification)?;
+        let mut options = self.options.tls.clone();
+        options.identity = options.identity.filter(|_| way.has_identity);
+        let tls = tls::configure(&options, way.verification)?;
         let own_name = concat!("imgkit/", env!("CARGO_PKG_VERSION"));
         let user_agent = self.options.user_agent.as_deref().unwrap_or(own_name);
         let mut builder = reqwest::Client::builder()
@@ -159,11 +164,12 @@ impl Transport for HttpTransport {
     ) -> BoxFuture<'_, Result<Response<ResponseBody>, TransportError>> {
         let exchange = async move {
             check_literal(&request, route.addresses)?;
+            let has_identity = route.addresses == Addresses::Any;
             // The proxy looks the name up; what would be checked here is the address of the proxy itself.
             if self.options.proxies.is_used_for(&request.uri().to_string()) {
                 route.addresses = Addresses::Any;
             }
-            let client = self.client(&route).map_err(|error| {
+            let client = self.client(&route, has_identity).map_err(|error| {
                 TransportError::new(TransportErrorKind::Connect, error.to_string())
             })?;
             let request = reqwest::Request::try_from(request.map(reqwest::Body::wrap))
