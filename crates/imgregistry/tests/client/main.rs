@@ -12,3 +12,6 @@ mod messages;
 mod mirrors;
 mod network;
 mod reading;
+mod sockets;
+mod stores;
+mod uploads;
