@@ -1,4 +1,4 @@
-//! The developer's front door of imgkit: `cargo xtask <demo|test|bench|conformance|measure|docs|fuzz-smoke|peers>`.
+//! The developer's front door of imgkit: `cargo xtask <demo|test|bench|conformance|measure|docs|fuzz-smoke|sweep|peers>`.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -13,6 +13,7 @@ mod fuzz;
 mod measure;
 mod peers;
 mod run;
+mod sweep;
 mod test;
 
 use std::process::ExitCode;
@@ -46,6 +47,8 @@ enum Command {
     Docs,
     /// Runs every fuzz target for a few seconds (needs a nightly compiler)
     FuzzSmoke(fuzz::Options),
+    /// Runs the tests that have secrets, and looks for these in everything that is left of the run
+    Sweep,
     /// Lists the tools of others that the tests use, and which of them are here
     Peers(peers::Options),
 }
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
         Command::Measure => measure::run(),
         Command::Docs => docs::run(),
         Command::FuzzSmoke(options) => fuzz::run(&options),
+        Command::Sweep => sweep::run(),
         Command::Peers(options) => peers::run(&options),
     };
     match result {
