@@ -15,6 +15,7 @@ mod estargz_layer;
 mod large;
 mod layers;
 mod lazy_pull;
+mod pull;
 mod real_tree;
 mod runtimes;
 mod templates;

@@ -116,7 +116,8 @@ impl Run for Arguments {
             let store = target.store();
             let pulling = pull(&origins, &wanted.at, &options, store, progress);
             network.run(pulling).map_err(|error| self.explain(error))
-        })?;
+        });
+        let pulled = pulled.inspect_err(|_| target.abandon())?;
         target.finish(&pulled)?;
         if self.json {
             return context.report.print(format_args!("{}\n", as_json(&pulled)));

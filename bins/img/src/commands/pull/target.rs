@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use fs_err as fs;
 use imgcore::{Descriptor, Reference};
 use imgpull::{Pulled, Store};
 use imgstore::{CONTAINERD_NAME, DirectoryStore, Durability, OciLayout};
@@ -24,6 +25,8 @@ pub(super) enum Target {
         /// What the image is called in it, with its tag; `None` for an image that only has a digest.
         name: Option<Name>,
         has_one_platform: bool,
+        /// Whether this call made it.
+        is_new: bool,
     },
 }
 
@@ -44,12 +47,14 @@ impl Target {
         if let Some(directory) = &arguments.oci_layout {
             let path = context.path(directory);
             let writing = || format!("cannot write the layout {}", directory.display());
+            let is_new = !path.exists();
             let layout = OciLayout::create(&path).explain(writing)?;
             layout.remove_leftovers().explain(writing)?;
             return Ok(Self::Layout {
                 layout,
                 name: reference.and_then(name_of),
                 has_one_platform: arguments.platform.len() == 1,
+                is_new,
             });
         }
         let directory = arguments.output.clone();
@@ -89,6 +94,7 @@ impl Target {
             layout,
             name,
             has_one_platform,
+            ..
         } = self
         else {
             return Ok(());
@@ -103,6 +109,20 @@ impl Target {
         };
         set_full_name(&mut root, name);
         Ok(layout.add(&root, Some(&name.tag))?)
+    }
+
+    /// Takes a layout away again that this call made, unless it has blobs: the next pull goes on with them.
+    pub(super) fn abandon(&self) {
+        let Self::Layout {
+            layout,
+            is_new: true,
+            ..
+        } = self
+        else {
+            return;
+        };
+        // Directories with something in them are not removed.
+        let _ = remove_empty(layout.root());
     }
 
     pub(super) fn kind(&self) -> &'static str {
@@ -131,4 +151,15 @@ fn name_of(reference: &Reference) -> Option<Name> {
 fn set_full_name(root: &mut Descriptor, name: &Name) {
     let annotation = (CONTAINERD_NAME.to_owned(), name.full.clone());
     root.annotations.extend([annotation]);
+}
+
+fn remove_empty(layout: &Path) -> std::io::Result<()> {
+    let blobs = layout.join("blobs");
+    for algorithm in fs::read_dir(&blobs)? {
+        fs::remove_dir(algorithm?.path())?;
+    }
+    fs::remove_dir(blobs)?;
+    fs::remove_file(layout.join("index.json"))?;
+    fs::remove_file(layout.join("oci-layout"))?;
+    fs::remove_dir(layout)
 }
