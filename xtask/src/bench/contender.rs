@@ -15,8 +15,11 @@ pub(super) struct Contender {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Tool {
     Buildah,
+    Crane,
     Go,
     Pigz,
+    Registry,
+    Skopeo,
     StandIn,
     Tar,
     Umoci,
@@ -28,8 +31,11 @@ impl Tool {
     pub(super) fn title(self) -> &'static str {
         match self {
             Self::Buildah => "buildah",
+            Self::Crane => "crane",
             Self::Go => "Go tool (rules_img)",
             Self::Pigz => "pigz",
+            Self::Registry => "docker-registry, which serves the images",
+            Self::Skopeo => "skopeo",
             Self::StandIn => "stand-in with the Go tool's libraries, not the Go tool",
             Self::Tar => "tar",
             Self::Umoci => "umoci",

@@ -11,6 +11,7 @@ mod contender;
 mod corpus;
 mod limit;
 mod measure;
+mod pull;
 mod report;
 mod rows;
 mod tools;
@@ -39,7 +40,7 @@ const WARM_BY_ITSELF: f64 = 5.0;
 #[derive(Args)]
 pub(crate) struct Options {
     /// Only this row; may be given several times
-    #[arg(long, value_parser = ROWS.iter().map(|row| row.name).collect::<Vec<_>>())]
+    #[arg(long, value_parser = row_names().collect::<Vec<_>>())]
     row: Vec<String>,
     /// Only this corpus; may be given several times
     #[arg(long, value_enum, ignore_case = true)]
@@ -61,10 +62,23 @@ pub(crate) struct Options {
     output: Option<PathBuf>,
 }
 
+/// Every row: the layers, and what pulls them.
+fn row_names() -> impl Iterator<Item = &'static str> {
+    ROWS.iter().map(|row| row.name).chain([pull::ROW])
+}
+
 impl Options {
+    fn wants(&self, row: &str) -> bool {
+        self.row.is_empty() || self.row.iter().any(|name| name == row)
+    }
+
     fn rows(&self) -> impl Iterator<Item = &'static Row> {
-        ROWS.iter()
-            .filter(|row| self.row.is_empty() || self.row.iter().any(|name| name == row.name))
+        ROWS.iter().filter(|row| self.wants(row.name))
+    }
+
+    /// Whether images are pulled too.
+    fn pulls(&self) -> bool {
+        self.is_everything() || self.row.iter().any(|name| name == pull::ROW)
     }
 
     fn corpora(&self) -> impl Iterator<Item = Name> {
@@ -163,8 +177,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     fs::create_dir_all(directory.join("bin")).map_err(text)?;
     tools::require("/usr/bin/time", "time")?;
     let tools = Tools::install(&wanted_tools(options), &directory);
+    let makes_layers = options.rows().next().is_some();
     let corpora = options
         .corpora()
+        .filter(|_| makes_layers)
         .map(|name| Corpus::prepare(name, &directory))
         .collect::<Result<Vec<_>>>()?;
     let mut bench = Bench::new(options, &tools)?;
@@ -174,7 +190,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         corpora: &corpora,
         tools: &tools.states,
         measured: Vec::new(),
-        to_come: options.rows().map(|row| row.name).collect(),
+        pull: String::new(),
+        to_come: row_names().filter(|name| options.wants(name)).collect(),
     };
     for row in options.rows() {
         let start = report.measured.len();
@@ -184,6 +201,18 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         println!("{}", report::table(&report.measured[start..]));
         report.to_come.retain(|name| *name != row.name);
         // After each row, because a run is long and may be ended.
+        if let Some(output) = options.output() {
+            fs::write(&output, report.to_markdown()).map_err(text)?;
+        }
+    }
+    if options.pulls() {
+        report.pull = pull::measure(&pull::Setting {
+            img: &bench.img,
+            tools: &tools,
+            pairs: options.pairs.get(),
+            directory: &directory,
+        })?;
+        report.to_come.clear();
         if let Some(output) = options.output() {
             fs::write(&output, report.to_markdown()).map_err(text)?;
         }
@@ -207,6 +236,9 @@ fn wanted_tools(options: &Options) -> Vec<Tool> {
             .flat_map(move |corpus| options.contenders(row, corpus))
     });
     let mut tools: Vec<Tool> = contenders.map(|one| one.tool).collect();
+    if options.pulls() {
+        tools.extend(pull::TOOLS);
+    }
     tools.sort_unstable();
     tools.dedup();
     tools

@@ -10,6 +10,7 @@ use crate::run::{Result, check, command, exists, is_root, root};
 
 /// The package of the Go tool, as its users install it.
 const GO_TOOL: &str = "github.com/bazel-contrib/rules_img/img_tool/cmd/img@v0.3.19";
+const CRANE: &str = "github.com/google/go-containerregistry/cmd/crane@v0.22.1";
 
 /// The tools that were asked for: the version of each, or why it is missing.
 pub(super) struct Tools {
@@ -33,8 +34,9 @@ impl Tools {
     }
 
     /// Where the programs are that were built for the bench.
-    pub(super) fn variables(&self) -> [(&'static str, PathBuf); 2] {
+    pub(super) fn variables(&self) -> [(&'static str, PathBuf); 3] {
         [
+            ("CRANE", self.binaries.join("crane")),
             ("GOTOOL", self.binaries.join("img")),
             ("STANDIN", self.binaries.join("golayer")),
         ]
@@ -44,8 +46,11 @@ impl Tools {
 fn install(tool: Tool, binaries: &Path) -> Result<String> {
     match tool {
         Tool::Buildah => packaged("buildah", &["--version"]),
-        Tool::Go => go_tool(binaries),
+        Tool::Crane => go_program(CRANE, "crane", binaries),
+        Tool::Go => go_program(GO_TOOL, "img", binaries),
         Tool::Pigz => packaged("pigz", &["--version"]),
+        Tool::Registry => packaged("docker-registry", &["--version"]),
+        Tool::Skopeo => packaged("skopeo", &["--version"]),
         Tool::StandIn => stand_in(binaries),
         Tool::Tar => packaged("tar", &["--version"]),
         Tool::Umoci => packaged("umoci", &["--version"]),
@@ -72,12 +77,13 @@ pub(super) fn require(program: &str, package: &str) -> Result<()> {
     peers::install_packages(package)
 }
 
-fn go_tool(binaries: &Path) -> Result<String> {
-    let version = GO_TOOL.rsplit('@').next().unwrap_or_default();
-    if binaries.join("img").exists() {
+/// A program that Go builds of a package with its version.
+fn go_program(package: &str, name: &str, binaries: &Path) -> Result<String> {
+    let version = package.rsplit('@').next().unwrap_or_default();
+    if binaries.join(name).exists() {
         return Ok(version.to_owned());
     }
-    let mut install = command("go", &["install", GO_TOOL]);
+    let mut install = command("go", &["install", package]);
     let output = install
         .env("GOBIN", binaries)
         .output()
@@ -85,11 +91,11 @@ fn go_tool(binaries: &Path) -> Result<String> {
     if output.status.success() {
         return Ok(version.to_owned());
     }
-    Err(refusal(&String::from_utf8_lossy(&output.stderr)))
+    Err(refusal(package, &String::from_utf8_lossy(&output.stderr)))
 }
 
 /// What a failure of `go install` comes to, in words that name no machine.
-fn refusal(message: &str) -> String {
+fn refusal(package: &str, message: &str) -> String {
     let is_about_the_proxy = ["://", "dial tcp", "lookup "]
         .iter()
         .any(|part| message.contains(part));
@@ -98,7 +104,7 @@ fn refusal(message: &str) -> String {
     } else {
         "the module does not build here"
     };
-    format!("{reason} (`go install {GO_TOOL}`)")
+    format!("{reason} (`go install {package}`)")
 }
 
 fn stand_in(binaries: &Path) -> Result<String> {
@@ -154,10 +160,10 @@ mod tests {
     fn a_refusal_names_no_machine() {
         let message = "go: x@v1: reading https://proxy.example/x/@v/list: 403 Forbidden\n";
         assert_eq!(
-            refusal(message),
+            refusal(GO_TOOL, message),
             "the module cannot be had from the Go module proxy (`go install github.com/bazel-contrib/rules_img/img_tool/cmd/img@v0.3.19`)"
         );
-        let built = refusal("./x.go:1: undefined: y");
+        let built = refusal(GO_TOOL, "./x.go:1: undefined: y");
         assert!(
             built.starts_with("the module does not build here ("),
             "{built}"

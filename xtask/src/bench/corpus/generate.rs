@@ -16,7 +16,7 @@ impl Numbers {
 }
 
 /// Bytes that no codec makes smaller.
-pub(super) fn noise(seed: u64, size: u64) -> Vec<u8> {
+pub(in crate::bench) fn noise(seed: u64, size: u64) -> Vec<u8> {
     let mut numbers = Numbers(seed);
     fill(size, |content| {
         content.extend_from_slice(&numbers.next().to_le_bytes());

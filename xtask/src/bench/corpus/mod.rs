@@ -16,6 +16,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::text;
 use crate::run::{Result, check, command};
+pub(super) use generate::noise;
 use search::Found;
 
 const MIB: u64 = 1 << 20;
@@ -264,7 +265,7 @@ impl Tree {
             self.add(&format!("copies/{}/{name}", copy / originals), &content)?;
         }
         for number in 0..recipe.noise.0 {
-            let content = generate::noise(number as u64, recipe.noise.1);
+            let content = noise(number as u64, recipe.noise.1);
             self.add(&format!("noise/{number}"), &content)?;
         }
         Ok(())

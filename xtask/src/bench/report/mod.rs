@@ -56,6 +56,8 @@ pub(super) struct Report<'a> {
     /// Versions of the contenders, or why they are missing.
     pub(super) tools: &'a BTreeMap<Tool, Result<String>>,
     pub(super) measured: Vec<Measured>,
+    /// The section of the row that pulls, empty until it is measured.
+    pub(super) pull: String,
     /// Rows that are not measured yet.
     pub(super) to_come: Vec<&'static str>,
 }
@@ -72,6 +74,7 @@ impl Report<'_> {
         for rows in self.measured.chunk_by(|a, b| a.row.name == b.row.name) {
             text.push_str(&table(rows));
         }
+        text.push_str(&self.pull);
         text
     }
 
@@ -130,13 +133,17 @@ fn unfinished(to_come: &[&str]) -> String {
     format!("\nThis run is not finished. Rows that it did not come to: `{rows}`.\n")
 }
 
+/// The columns of every table.
+pub(super) const TABLE_HEAD: &str = "\
+| | | wall s | CPU s | memory MB | output MiB |\n|---|---|---|---|---|---|\n";
+
 /// The table of one row.
 pub(super) fn table(rows: &[Measured]) -> String {
     let Some(first) = rows.first() else {
         return String::new();
     };
     let mut text = format!(
-        "\n## {} (`--row {}`)\n\n| | | wall s | CPU s | memory MB | output MiB |\n|---|---|---|---|---|---|\n",
+        "\n## {} (`--row {}`)\n\n{TABLE_HEAD}",
         first.row.title, first.row.name
     );
     for measured in rows {
@@ -187,7 +194,7 @@ fn write_measured(text: &mut String, measured: &Measured) {
     }
 }
 
-fn write_entry(text: &mut String, entry: &Entry) {
+pub(super) fn write_entry(text: &mut String, entry: &Entry) {
     let name = entry.name;
     let _ = match &entry.outcome {
         Outcome::Missing => writeln!(text, "| | {name} | missing | | | |"),
@@ -222,7 +229,7 @@ fn write_entry(text: &mut String, entry: &Entry) {
     };
 }
 
-const MIB: f64 = 1_048_576.0;
+pub(super) const MIB: f64 = 1_048_576.0;
 
 #[cfg(test)]
 mod tests {
