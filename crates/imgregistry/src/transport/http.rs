@@ -188,9 +188,11 @@ impl Transport for HttpTransport {
     }
 
     fn is_private<'a>(&'a self, url: &'a Url) -> BoxFuture<'a, bool> {
+        // Behind a proxy there may be nobody to ask for names, and it takes long to find that out.
+        let looks_up = !self.options.proxies.is_used_for(url.as_str());
         Box::pin(OnRuntime {
             runtime: self.runtime.clone(),
-            future: Box::pin(resolver::is_private(url)),
+            future: Box::pin(resolver::is_private(url, looks_up)),
         })
     }
 }

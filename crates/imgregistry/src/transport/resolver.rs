@@ -47,13 +47,14 @@ fn allowed(
     }
 }
 
-/// Returns whether everything that a host's name stands for is on a private network.
-pub(super) async fn is_private(url: &Url) -> bool {
+/// Returns whether everything that a host's name stands for is on a private network. A name that is not looked up is
+/// taken for one that is not.
+pub(super) async fn is_private(url: &Url, looks_up: bool) -> bool {
     let is_private = |class: Class| class == Class::Private;
     match url.host() {
         Some(Host::Ipv4(address)) => is_private(Class::of(address.into())),
         Some(Host::Ipv6(address)) => is_private(Class::of(address.into())),
-        Some(Host::Domain(name)) => match tokio::net::lookup_host((name, 0)).await {
+        Some(Host::Domain(name)) if looks_up => match tokio::net::lookup_host((name, 0)).await {
             Ok(found) => {
                 let found: Vec<_> = found.collect();
                 let all = found
@@ -63,7 +64,7 @@ pub(super) async fn is_private(url: &Url) -> bool {
             }
             Err(_) => false,
         },
-        None => false,
+        Some(Host::Domain(_)) | None => false,
     }
 }
 
@@ -100,7 +101,7 @@ mod tests {
 
     #[tokio::test]
     async fn private_hosts_are_known_by_their_addresses() {
-        let check = async |url: &str| is_private(&Url::parse(url).unwrap()).await;
+        let check = async |url: &str| is_private(&Url::parse(url).unwrap(), true).await;
         assert!(check("https://10.1.2.3/").await);
         assert!(check("https://[fd00::1]/").await);
         assert!(!check("https://93.184.216.34/").await);

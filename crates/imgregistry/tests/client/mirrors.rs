@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
-use imgcore::Tag;
+use imgcore::{Descriptor, MediaType, Tag};
 use imgregistry::{Gateway, Mirror, Security, TagOrDigest};
-use imgtest::registry::{Guard, InProcess, Recorder, answer};
+use imgstore::BlobSourceExt;
+use imgtest::registry::{
+    Fault, Faults, Guard, InProcess, Recorder, RequestClass, answer, handler, respond,
+};
 
-use crate::network::{HOST, PASSWORD, hasty, remote, remote_at, user};
+use crate::network::{HOST, PASSWORD, hasty, patient, remote, remote_at, user};
 
 const INDEX: &[u8] = br#"{"schemaVersion":2,"manifests":[]}"#;
 
@@ -147,4 +150,31 @@ async fn each_host_is_spoken_to_as_the_user_says() {
         false,
     )
     .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_blob_that_a_mirror_cannot_finish_comes_from_the_registry() {
+    let content: Vec<u8> = [1, 2, 3, 5].repeat(10_000);
+    let layer = Descriptor::of(MediaType::OCI_LAYER_TAR, &content);
+    let whole = content.clone();
+    let bad = Faults::new(answer(200, content.clone()));
+    bad.always(RequestClass::GetBlob, Fault::Break { after: 100 });
+    let origin = Recorder::new(handler(move |request| {
+        let range = request.headers["range"].to_str().unwrap();
+        let start = range
+            .strip_prefix("bytes=")
+            .and_then(|it| it.strip_suffix('-'));
+        let start: usize = start.unwrap().parse().unwrap();
+        let header = format!("bytes {start}-{}/{}", whole.len() - 1, whole.len());
+        respond(206, &[("Content-Range", &header)], whole[start..].to_vec())
+    }));
+    let network = InProcess::new()
+        .with("https://mirror.example", bad)
+        .with("https://registry.example.com", origin.clone());
+    let mirror = Mirror::new("mirror.example".parse().unwrap());
+    let repository = remote(patient(network).mirror(HOST.parse().unwrap(), mirror));
+    let read = repository.read_all(&layer, u64::MAX).await.unwrap();
+    assert_eq!(read, content);
+    // What the mirror gave was not asked for again.
+    assert_eq!(origin.exchanges()[0].header("range"), Some("bytes=100-"));
 }

@@ -1,5 +1,7 @@
 //! Manifests, blobs, tags and referrers, as they are read.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use bytes::Bytes;
 use futures_util::StreamExt;
 use imgcore::{Descriptor, Digest, Document, Hasher, MediaType, Tag};
@@ -208,6 +210,27 @@ async fn a_transfer_that_breaks_off_again_and_again_ends_with_one_error() {
         (6, Some(descriptor.digest))
     );
     assert_eq!(recorder.len(), 6);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_signed_url_that_has_ended_is_asked_for_again() {
+    let signatures = AtomicUsize::new(0);
+    let registry = Recorder::new(handler(move |_| {
+        let signature = signatures.fetch_add(1, Ordering::Relaxed);
+        let location = format!("https://storage.example/blob?sig={signature}");
+        respond(307, &[("Location", &location)], "")
+    }));
+    let storage = handler(|request| match request.uri.query() {
+        Some("sig=0") => respond(403, &[], "Request has expired"),
+        _ => respond(200, &[], "hello"),
+    });
+    let network = InProcess::new()
+        .with("https://registry.example.com", registry.clone())
+        .with("https://storage.example", storage);
+    let layer = Descriptor::of(MediaType::OCI_LAYER_TAR, b"hello");
+    let read = remote(patient(network)).read_all(&layer, 10).await.unwrap();
+    assert_eq!(read, "hello");
+    assert_eq!(registry.len(), 2);
 }
 
 #[tokio::test]

@@ -14,6 +14,8 @@ use imgtest::registry::{
     Challenge, Guard, Protocols, Recorder, Running, TokenOptions, TokenServer, answer,
 };
 
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+
 use crate::network::remote_at;
 
 const INDEX: &[u8] = br#"{"schemaVersion":2,"manifests":[]}"#;
@@ -122,6 +124,41 @@ async fn requests_go_through_the_proxy_with_its_credentials() {
 }
 
 #[tokio::test]
+async fn tunnels_are_asked_for_with_the_credentials_of_the_proxy() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let proxy = listener.local_addr().unwrap();
+    let asked = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let head = read_head(&mut stream).await;
+        let refusal = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n";
+        stream.write_all(refusal).await.unwrap();
+        head
+    });
+    let proxies = Proxies::from_environment(|name| {
+        (name == "HTTPS_PROXY").then(|| format!("http://user:word@{proxy}"))
+    });
+    let repository = remote_at(hasty().proxies(proxies.unwrap()), "registry.example");
+    let error = repository.manifest(&tag()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    let head = asked.await.unwrap();
+    assert!(head.starts_with("connect registry.example:443 "), "{head}");
+    // `user:word`
+    assert!(
+        head.contains("proxy-authorization: basic dxnlcjp3b3jk"),
+        "{head}"
+    );
+}
+
+/// Reads the head of a request, in small letters.
+async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.unwrap());
+    }
+    String::from_utf8(head).unwrap().to_ascii_lowercase()
+}
+
+#[tokio::test]
 async fn a_connection_that_nobody_takes_is_named() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let host = listener.local_addr().unwrap().to_string();
@@ -164,21 +201,16 @@ async fn a_redirect_to_a_name_for_this_machine_is_found_after_the_look_up() {
 #[cfg(unix)]
 #[tokio::test]
 async fn a_gateway_may_be_a_socket_in_the_file_system() {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("gateway.sock");
     let listener = tokio::net::UnixListener::bind(&path).unwrap();
     let served = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
-        let mut request = Vec::new();
-        while !request.ends_with(b"\r\n\r\n") {
-            request.push(stream.read_u8().await.unwrap());
-        }
+        let request = read_head(&mut stream).await;
         let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", INDEX.len());
         stream.write_all(head.as_bytes()).await.unwrap();
         stream.write_all(INDEX).await.unwrap();
-        String::from_utf8(request).unwrap().to_ascii_lowercase()
+        request
     });
     let gateway = format!("unix:{}", path.display()).parse().unwrap();
     let repository = remote_at(hasty().gateway(gateway), "quay.io");

@@ -84,11 +84,11 @@ async fn a_registry_without_chunks_gets_the_blob_in_one_piece() {
 
 #[tokio::test(start_paused = true)]
 async fn each_request_of_an_upload_may_fail_once() {
-    for class in [
-        RequestClass::HeadBlob,
-        RequestClass::StartUpload,
-        RequestClass::PatchUpload,
-        RequestClass::FinishUpload,
+    for (class, lengths) in [
+        (RequestClass::HeadBlob, &[1000][..]),
+        (RequestClass::StartUpload, &[1000]),
+        (RequestClass::PatchUpload, &[CHUNK + 1000]),
+        (RequestClass::FinishUpload, &[1000, CHUNK + 1000]),
     ] {
         for fault in [
             Fault::Reset,
@@ -97,7 +97,7 @@ async fn each_request_of_an_upload_may_fail_once() {
             Fault::status(503),
             Fault::status(429).with_header("Retry-After", "3"),
         ] {
-            for length in [1000, CHUNK + 1000] {
+            for &length in lengths {
                 let bad = bad();
                 bad.faults.once(class, fault.clone());
                 let content = content(length);
