@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::process::Command;
 
-use imgtest::image::{Codec, ImageBuilder, write_layout};
+use imgtar::Codec;
+use imgtest::image::{ImageBuilder, write_layout};
 use imgtest::oracle::{oras, tool};
 use imgtest::tar::{file, tar_of};
 use tempfile::TempDir;
