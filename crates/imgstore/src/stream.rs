@@ -162,3 +162,37 @@ impl fmt::Debug for UnverifiedStream {
         f.write_str("UnverifiedStream")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use imgcore::MediaType;
+
+    use super::*;
+    use crate::ErrorKind;
+    use crate::blocking::block_on;
+
+    fn collected(stream: UnverifiedStream) -> Vec<Result<Bytes>> {
+        block_on(stream.collect())
+    }
+
+    #[test]
+    fn what_was_primed_is_not_lost_when_the_check_is_given_up() {
+        let hello = Descriptor::of(MediaType::OCI_EMPTY, b"hello");
+        let parts = ["hel", "lp"].map(|part| Ok(Bytes::from(part)));
+        let mut stream = BlobStream::verify(&hello, stream::iter(parts));
+        block_on(stream.prime()).unwrap();
+        let chunks = collected(stream.into_unverified());
+        let chunks: Vec<Bytes> = chunks.into_iter().map(Result::unwrap).collect();
+        assert_eq!(chunks, ["hel", "lp"], "nobody checks them");
+    }
+
+    #[test]
+    fn after_an_error_nothing_follows() {
+        let hello = Descriptor::of(MediaType::OCI_EMPTY, b"hello");
+        let error = Error::new(ErrorKind::Io, "reset");
+        let parts = [Err(error), Ok(Bytes::from("hello"))];
+        let mut stream = BlobStream::verify(&hello, stream::iter(parts));
+        block_on(stream.next()).unwrap().unwrap_err();
+        assert!(collected(stream.into_unverified()).is_empty());
+    }
+}
