@@ -27,22 +27,13 @@ pub(crate) enum Failed {
     Target(Error),
 }
 
-impl Failed {
-    pub(crate) fn into_error(self) -> Error {
-        match self {
-            Self::Source(error) | Self::Target(error) => error,
-        }
-    }
-}
-
 /// Fetches a blob from the only source there is.
 pub(crate) async fn from_one(
     source: &(impl BlobSource + ?Sized),
     descriptor: &Descriptor,
     target: &mut impl Target,
-) -> Result<()> {
-    let fetched = fetch(source, descriptor, target, |_| {}).await;
-    fetched.map_err(Failed::into_error)
+) -> Result<(), Failed> {
+    fetch(source, descriptor, target, |_| {}).await
 }
 
 /// Fetches what is missing of a blob. `tick` is told how much of it is there.

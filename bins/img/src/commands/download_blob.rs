@@ -3,8 +3,8 @@
 use std::io::{Read as _, Write as _};
 use std::path::PathBuf;
 
-use imgpull::{Event, From, LayerSource, Progress};
-use imgstore::blocking;
+use imgpull::{Event, From, LayerSource, Origin};
+use imgstore::{BlobSource as _, blocking};
 
 use super::download::{self, LooseDigest, Source};
 use crate::cli::Run;
@@ -51,6 +51,10 @@ impl Run for Arguments {
             let descriptor = network.run(source.describe(&digest))?;
             let size = descriptor.size;
             progress.tell(Event::Started { digest, size });
+            let from = match source.local_path(&digest) {
+                Some(_) => From::Cache,
+                None => From::Origin(names(&origins)),
+            };
             let _runtime = network.enter();
             let mut pending = Pending::create(context, &self.output)?;
             let mut reader = blocking::open(&source, &descriptor)?;
@@ -66,7 +70,7 @@ impl Run for Arguments {
                 progress.tell(Event::Progress { digest, offset });
             }
             pending.flush()?;
-            finished(progress, digest, size, &origins);
+            progress.tell(Event::Finished { digest, size, from });
             Ok(pending)
         })?;
         let mode = if self.executable { 0o755 } else { 0o644 };
@@ -74,11 +78,7 @@ impl Run for Arguments {
     }
 }
 
-fn finished(progress: &Progress, digest: imgcore::Digest, size: u64, origins: &[imgpull::Origin]) {
-    let names: Vec<_> = origins.iter().map(imgpull::Origin::name).collect();
-    progress.tell(Event::Finished {
-        digest,
-        size,
-        from: From::Origin(names.join(" or ")),
-    });
+fn names(origins: &[Origin]) -> String {
+    let names: Vec<_> = origins.iter().map(Origin::name).collect();
+    names.join(" or ")
 }

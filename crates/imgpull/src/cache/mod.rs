@@ -21,7 +21,7 @@ use tempfile::NamedTempFile;
 
 pub(crate) use self::partial::Partial;
 use crate::sys::{self, Lock};
-use crate::transfer::{self, Target as _};
+use crate::transfer::{self, Failed, Target as _};
 use crate::wait::{off_the_runtime, pause};
 
 /// Where unfinished files lie. Bazel's collector of garbage leaves `tmp` alone.
@@ -177,8 +177,14 @@ impl Cache {
             Claim::Present => Ok(Ensured::Present),
             Claim::Fetch(mut partial) => {
                 let resumed_from = partial.offset();
-                transfer::from_one(source, descriptor, &mut partial).await?;
-                Ok(Ensured::Fetched { resumed_from })
+                match transfer::from_one(source, descriptor, &mut partial).await {
+                    Ok(()) => Ok(Ensured::Fetched { resumed_from }),
+                    Err(Failed::Source(error)) => Err(error),
+                    Err(Failed::Target(error)) => {
+                        partial.give_up().await;
+                        Err(error)
+                    }
+                }
             }
         }
     }

@@ -48,6 +48,12 @@ impl Partial {
         })
     }
 
+    /// Removes what was written: a disk that is full gets its space back.
+    pub(crate) async fn give_up(mut self) {
+        // Without bytes in it the file is removed when this is dropped.
+        let _ = self.restart().await;
+    }
+
     fn open_file(&mut self) -> io::Result<&mut fs_err::File> {
         let finished = || io::Error::other("the blob is finished");
         self.file.as_mut().ok_or_else(finished)

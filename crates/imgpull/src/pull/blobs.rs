@@ -212,8 +212,7 @@ impl Fetcher {
             Claim::Fetch(mut partial) => {
                 let fetched = self.ask_origins(descriptor, &mut partial).await;
                 if matches!(fetched, Err(Detour::Cache(_))) {
-                    // A full disk gets its space back.
-                    let _ = partial.restart().await;
+                    partial.give_up().await;
                 }
                 fetched
             }
