@@ -1,0 +1,157 @@
+//! The cache between processes: each blob is fetched once, and a killed process leaves it whole.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use fs_err as fs;
+use imgcore::Digest;
+use tempfile::TempDir;
+
+use super::registry::Served;
+use super::{image, img, succeed};
+
+fn blob_requests(asked: &[String]) -> Vec<&String> {
+    asked.iter().filter(|it| it.contains("/blobs/")).collect()
+}
+
+#[test]
+fn processes_that_want_one_image_fetch_each_blob_once() {
+    let image = image("amd64", 3_000_000);
+    let served = Served::start();
+    served.push_image(&image, "1");
+    let directory = TempDir::new().unwrap();
+    let reference = format!("{}/app:1", served.host());
+    let children = ["a", "b", "c"].map(|out| {
+        img(directory.path())
+            .args(["pull", "--cache", "cache", "--oci-layout", out, &reference])
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap()
+    });
+    for mut child in children {
+        assert!(child.wait().unwrap().success());
+    }
+    let asked = served.asked();
+    let blobs = blob_requests(&asked);
+    assert_eq!(blobs.len(), 2, "a config and a layer: {asked:#?}");
+    for out in ["a", "b", "c"] {
+        let checked = succeed(directory.path(), &format!("check {out}"));
+        assert!(checked.starts_with("1 image, 1 layer"), "{checked}");
+    }
+}
+
+#[test]
+fn what_a_killed_process_fetched_is_not_fetched_again() {
+    let image = image("amd64", 3_000_000);
+    let layer = &image.layers[0];
+    let served = Served::start();
+    served.push_image(&image, "1");
+    served.stall_at(&layer.digest);
+    let directory = TempDir::new().unwrap();
+    let reference = format!("{}/app:1", served.host());
+    let arguments = [
+        "pull",
+        "--cache",
+        "cache",
+        "--oci-layout",
+        "out",
+        &reference,
+    ];
+    let mut child = img(directory.path())
+        .args(arguments)
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let half = layer.size / 2;
+    wait_for(&partial(directory.path(), &layer.digest), half);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    served.asked();
+    succeed(directory.path(), &arguments.join(" "));
+    let asked = served.asked();
+    let expected = format!("GET /v2/app/blobs/{} bytes={half}-", layer.digest);
+    let [rest] = blob_requests(&asked)[..] else {
+        panic!("the config is there: {asked:#?}");
+    };
+    assert!(rest.starts_with(&expected), "{rest}");
+    succeed(directory.path(), "check out");
+    assert!(!partial(directory.path(), &layer.digest).exists());
+}
+
+#[test]
+fn who_waits_for_a_killed_process_goes_on_in_its_place() {
+    let image = image("amd64", 3_000_000);
+    let layer = &image.layers[0];
+    let served = Served::start();
+    served.push_image(&image, "1");
+    served.stall_at(&layer.digest);
+    let directory = TempDir::new().unwrap();
+    let reference = format!("{}/app:1", served.host());
+    let start = |out: &str| {
+        img(directory.path())
+            .args(["pull", "--cache", "cache", "--oci-layout", out, &reference])
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap()
+    };
+    let mut killed = start("a");
+    wait_for(&partial(directory.path(), &layer.digest), layer.size / 2);
+    let mut waiting = start("b");
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    assert!(waiting.wait().unwrap().success());
+    succeed(directory.path(), "check b");
+}
+
+/// The limit on the size of files stands for a full disk, which a test cannot have.
+#[cfg(unix)]
+#[test]
+fn a_cache_that_is_full_is_done_without() {
+    let image = image("amd64", 3_000_000);
+    let layer = &image.layers[0];
+    let served = Served::start();
+    served.push_image(&image, "1");
+    let directory = TempDir::new().unwrap();
+    let command = format!(
+        "trap '' XFSZ; ulimit -f 1000; exec {} download-blob --cache cache --verbose --digest {} --source app@{} --output -",
+        env!("CARGO_BIN_EXE_img"),
+        layer.digest,
+        served.host()
+    );
+    let output = std::process::Command::new("sh")
+        .args(["-c", &command])
+        .current_dir(directory.path())
+        .env_clear()
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
+    assert!(output.stdout == image.blob(layer), "other bytes");
+    assert!(
+        stderr.contains("is not to be had from the cache cache"),
+        "{stderr}"
+    );
+    assert!(
+        !partial(directory.path(), &layer.digest).exists(),
+        "it takes space"
+    );
+}
+
+fn partial(directory: &Path, digest: &Digest) -> std::path::PathBuf {
+    let name = format!("sha256-{}.partial", digest.hex());
+    directory.join("cache/tmp/imgkit").join(name)
+}
+
+/// Waits until another process has written so much of a file.
+fn wait_for(path: &Path, size: u64) {
+    let start = Instant::now();
+    while fs::metadata(path).map_or(0, |found| found.len()) < size {
+        assert!(
+            start.elapsed() < Duration::from_secs(60),
+            "{}",
+            path.display()
+        );
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
