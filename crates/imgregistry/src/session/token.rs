@@ -1,6 +1,7 @@
 //! Tokens: fetched once for all that need the same, and again before they end.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -28,8 +29,23 @@ const MAX_SLOTS: usize = 1024;
 #[derive(Debug, Default)]
 pub(super) struct Tokens(Mutex<HashMap<ScopeSet, Slot>>);
 
-/// Whoever holds the lock fetches; the others wait for it and take what it got.
-type Slot = Arc<AsyncMutex<Option<Token>>>;
+type Slot = Arc<Shared>;
+
+/// What all that need the same token share.
+#[derive(Debug, Default)]
+struct Shared {
+    /// How often the token server was asked.
+    asked: AtomicU64,
+    /// Whoever holds the lock asks; the others wait for it and take what it got.
+    held: AsyncMutex<Held>,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    token: Option<Token>,
+    /// How the last question ended, where it did not end well.
+    failure: Option<Error>,
+}
 
 #[derive(Debug)]
 struct Token {
@@ -49,27 +65,34 @@ impl Tokens {
         refused: Option<&HeaderValue>,
     ) -> Result<HeaderValue, Failure> {
         let slot = self.slot(scopes);
-        let mut held = slot.lock().await;
-        if let Some(token) = &*held {
-            let age = exchange
-                .client
-                .clock
-                .now()
-                .saturating_duration_since(token.asked);
+        let asked_before = slot.asked.load(Ordering::Acquire);
+        let mut held = slot.held.lock().await;
+        if let Some(token) = &held.token {
+            let now = exchange.client.clock.now();
+            let age = now.saturating_duration_since(token.asked);
             if age < token.fresh_for && Some(&token.header) != refused {
                 return Ok(token.header.clone());
             }
         }
-        let token = fetch(exchange, realm, scopes, credential).await?;
+        // Who has waited for a question that did not end well does not ask it once more.
+        if let Some(error) = &held.failure
+            && slot.asked.load(Ordering::Acquire) != asked_before
+        {
+            return Err(Failure::permanent(error.echo()));
+        }
+        let outcome = fetch(exchange, realm, scopes, credential).await;
+        slot.asked.fetch_add(1, Ordering::AcqRel);
+        held.failure = outcome.as_ref().err().map(|failure| failure.error.echo());
+        let token = outcome?;
         let header = token.header.clone();
-        *held = Some(token);
+        held.token = Some(token);
         Ok(header)
     }
 
     /// Returns the slot of a set of scopes: the one of a larger set where that has a token already.
     fn slot(&self, scopes: &ScopeSet) -> Slot {
         let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let has_token = |slot: &Slot| slot.try_lock().is_ok_and(|held| held.is_some());
+        let has_token = |slot: &Slot| slot.held.try_lock().is_ok_and(|held| held.token.is_some());
         let larger = slots
             .iter()
             .find(|(known, slot)| *known != scopes && known.covers(scopes) && has_token(slot));

@@ -100,6 +100,27 @@ async fn one_token_serves_many_requests_at_once() {
     assert!(sent.into_iter().all(|value| value.starts_with("Bearer ")));
 }
 
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_a_token_that_cannot_be_had_does_not_ask_once_more() {
+    let server = TokenServer::new(with_user());
+    let tokens = Recorder::new(answer(503, ""));
+    let guard = Guard::bearer(answer(200, INDEX), &server, REALM);
+    let network = InProcess::new()
+        .with("https://registry.example.com", Arc::new(guard))
+        .with("https://auth.example.com", tokens.clone());
+    let repository = remote(patient(network).keychain(Arc::new(user(HOST))));
+    let at = tag();
+    let reads = (0..8).map(|_| repository.manifest(&at));
+    for read in futures_util::future::join_all(reads).await {
+        let error = read.unwrap_err();
+        assert_eq!((error.role(), error.attempts()), (Role::Token, 6));
+    }
+    assert_eq!(tokens.len(), 6);
+    // Whoever comes later does.
+    repository.manifest(&at).await.unwrap_err();
+    assert_eq!(tokens.len(), 12);
+}
+
 #[tokio::test]
 async fn public_images_need_a_token_of_nobody() {
     let guarded = guarded(TokenOptions::default());

@@ -1,11 +1,17 @@
 //! The error of this crate: one opaque type that says who must act, where it happened, and what to do next.
 
+mod place;
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 
 use http::StatusCode;
 use imgcore::{Digest, ErrorKind as CoreKind};
 use imgstore::ErrorKind as StoreKind;
 
+pub use self::place::Operation;
+pub(crate) use self::place::Place;
 use crate::Role;
 use crate::protocol::error_body::ErrorBody;
 
@@ -91,105 +97,6 @@ impl ErrorKind {
     }
 }
 
-/// What the client was doing when an [`Error`] happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Operation {
-    /// Asking a token server for a token.
-    Authorize,
-    /// Asking whether a blob is there.
-    CheckBlob,
-    /// Asking which manifest a name stands for.
-    CheckManifest,
-    /// Making a client of its settings.
-    Configure,
-    /// Removing a blob.
-    DeleteBlob,
-    /// Removing a manifest or a tag.
-    DeleteManifest,
-    /// Reading which manifests refer to another.
-    ListReferrers,
-    /// Reading the tags of a repository.
-    ListTags,
-    /// Taking a blob over from another repository.
-    MountBlob,
-    /// Finding out how a registry is reached.
-    Ping,
-    /// Reading a blob.
-    ReadBlob,
-    /// Reading a manifest or an index.
-    ReadManifest,
-    /// Writing a blob.
-    WriteBlob,
-    /// Writing a manifest or an index.
-    WriteManifest,
-}
-
-impl fmt::Display for Operation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Authorize => "getting a token",
-            Self::CheckBlob => "checking blob",
-            Self::CheckManifest => "checking manifest",
-            Self::Configure => "setting up a registry client",
-            Self::DeleteBlob => "deleting blob",
-            Self::DeleteManifest => "deleting manifest",
-            Self::ListReferrers => "listing referrers",
-            Self::ListTags => "listing tags",
-            Self::MountBlob => "mounting blob",
-            Self::Ping => "connecting",
-            Self::ReadBlob => "reading blob",
-            Self::ReadManifest => "reading manifest",
-            Self::WriteBlob => "writing blob",
-            Self::WriteManifest => "writing manifest",
-        })
-    }
-}
-
-/// Where something happened: what was done, to which thing, at which host.
-#[derive(Clone, Debug)]
-pub(crate) struct Place {
-    pub(crate) operation: Operation,
-    /// The repository, where the operation is about one.
-    pub(crate) repository: Option<String>,
-    /// A tag or a digest.
-    pub(crate) subject: Option<String>,
-    pub(crate) digest: Option<Digest>,
-    pub(crate) host: String,
-    pub(crate) role: Role,
-}
-
-impl Place {
-    /// Returns the same place at another host, which a redirect or a challenge led to.
-    pub(crate) fn at(&self, host: impl Into<String>, role: Role) -> Self {
-        Self {
-            host: host.into(),
-            role,
-            ..self.clone()
-        }
-    }
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.operation)?;
-        if let Some(subject) = &self.subject {
-            write!(f, " {subject}")?;
-        }
-        if let Some(repository) = &self.repository {
-            let word = match self.operation {
-                Operation::Authorize => "for",
-                _ => "of",
-            };
-            write!(f, " {word} {repository}")?;
-        }
-        if !self.host.is_empty() {
-            write!(f, " at {} {}", self.role, self.host)?;
-        }
-        Ok(())
-    }
-}
-
 impl Error {
     pub(crate) fn new(kind: ErrorKind, place: &Place, detail: impl Into<String>) -> Self {
         Self(Box::new(Parts {
@@ -216,6 +123,22 @@ impl Error {
             role: Role::Registry,
         };
         Self::new(ErrorKind::InvalidInput, &place, detail)
+    }
+
+    /// Returns the same error for somebody else who waited for the same thing. The cause stays with the first.
+    pub(crate) fn echo(&self) -> Self {
+        let parts = &*self.0;
+        Self(Box::new(Parts {
+            kind: parts.kind,
+            place: parts.place.clone(),
+            detail: parts.detail.clone(),
+            status: parts.status,
+            said: parts.said.clone(),
+            attempts: parts.attempts,
+            next_step: parts.next_step.clone(),
+            earlier: parts.earlier.clone(),
+            source: None,
+        }))
     }
 
     pub(crate) fn with_status(mut self, status: StatusCode) -> Self {
@@ -404,103 +327,5 @@ pub(crate) fn kind_of_core(error: &imgcore::Error) -> ErrorKind {
         CoreKind::SizeMismatch { expected, actual } => ErrorKind::SizeMismatch { expected, actual },
         CoreKind::TooLarge => ErrorKind::TooLarge,
         _ => ErrorKind::Protocol,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::error::Error as _;
-
-    use super::*;
-
-    fn place() -> Place {
-        Place {
-            operation: Operation::ReadBlob,
-            repository: Some("team/app".to_owned()),
-            subject: Some("sha256:HELLO".to_owned()),
-            digest: None,
-            host: "registry.example:5000".to_owned(),
-            role: Role::Registry,
-        }
-    }
-
-    #[test]
-    fn texts_have_all_that_is_known_and_nothing_else() {
-        let check = |error: Error, expected: &str| assert_eq!(error.to_string(), expected);
-        let new = |detail: &str| Error::new(ErrorKind::Unavailable, &place(), detail);
-        check(
-            new("connection refused"),
-            "reading blob sha256:HELLO of team/app at registry registry.example:5000: connection refused",
-        );
-        check(
-            new("")
-                .with_status(StatusCode::BAD_GATEWAY)
-                .with_attempts(6),
-            "reading blob sha256:HELLO of team/app at registry registry.example:5000: \
-             answered 502 Bad Gateway after 6 attempts",
-        );
-        check(
-            new("")
-                .with_status(StatusCode::NOT_FOUND)
-                .with_next_step("check the name")
-                .with_earlier(vec!["the mirror was asleep".to_owned()]),
-            "reading blob sha256:HELLO of team/app at registry registry.example:5000: \
-             answered 404 Not Found; check the name; before that, the mirror was asleep",
-        );
-        check(
-            Error::configuration("no runtime"),
-            "setting up a registry client: no runtime",
-        );
-        let storage = place().at("storage.example", Role::Storage);
-        check(
-            Error::new(ErrorKind::Protocol, &storage, "others were sent"),
-            "reading blob sha256:HELLO of team/app at storage storage.example: others were sent",
-        );
-    }
-
-    #[test]
-    fn stores_hear_who_must_act_and_keep_the_cause() {
-        let check = |kind: ErrorKind, expected: StoreKind, text: &str| {
-            let error = imgstore::Error::from(Error::new(kind, &place(), ""));
-            assert_eq!((error.kind(), error.to_string().as_str()), (expected, text));
-            let source = error
-                .source()
-                .and_then(|source| source.downcast_ref::<Error>());
-            assert!(source.is_some());
-            assert_eq!(kind.is_retryable(), expected.is_retryable());
-        };
-        let host = "registry registry.example:5000";
-        let text = |what: &str| format!("{what} {host}");
-        check(ErrorKind::Denied, StoreKind::Denied, &text("no access to"));
-        check(
-            ErrorKind::Forbidden,
-            StoreKind::Denied,
-            &text("no access to"),
-        );
-        check(
-            ErrorKind::NotFound,
-            StoreKind::NotFound,
-            &text("not found at"),
-        );
-        check(
-            ErrorKind::Throttled,
-            StoreKind::Unavailable,
-            &text("no help from"),
-        );
-        check(
-            ErrorKind::Unavailable,
-            StoreKind::Unavailable,
-            &text("no help from"),
-        );
-        check(
-            ErrorKind::Protocol,
-            StoreKind::Malformed,
-            &text("trouble with"),
-        );
-        check(
-            ErrorKind::TooLarge,
-            StoreKind::TooLarge,
-            &text("trouble with"),
-        );
     }
 }
