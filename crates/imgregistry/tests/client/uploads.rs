@@ -166,6 +166,23 @@ async fn a_token_that_ends_during_an_upload_is_replaced_without_sending_again() 
 }
 
 #[tokio::test]
+async fn a_writer_that_is_dropped_gives_its_session_up() {
+    let bad = bad();
+    let content = content(2 * CHUNK);
+    let layer = Descriptor::of(MediaType::OCI_LAYER_TAR, &content);
+    let begin = bad.repository.writer(&layer).await.unwrap();
+    let mut ingest = begin.into_writer().unwrap();
+    let most = Bytes::copy_from_slice(&content[..=CHUNK]);
+    ingest.write(most).await.unwrap();
+    assert_eq!(bad.recorder.count(RequestClass::PatchUpload), 1);
+    drop(ingest);
+    for _ in 0..1000 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(bad.recorder.count(RequestClass::CancelUpload), 1);
+}
+
+#[tokio::test]
 async fn a_refused_mount_is_an_upload() {
     let bad = bad();
     bad.faults.always(RequestClass::Mount, Fault::status(400));

@@ -90,6 +90,19 @@ impl Driver {
         }
     }
 
+    /// Gives the session up without waiting for that, where there is a runtime to do it on.
+    pub(super) fn cancel_later(&self) {
+        let (Some(request), Some(runtime)) = (self.machine.cancel(), &self.remote.inner().runtime)
+        else {
+            return;
+        };
+        let (call, remote) = (self.call(&request), self.remote.clone());
+        runtime.spawn(async move {
+            let exchange = remote.origin().exchange(&remote);
+            drop(exchange.attempt(&call).await);
+        });
+    }
+
     /// Returns how many bytes the registry has, as far as is known.
     pub(super) fn offset(&self) -> u64 {
         self.machine.offset()

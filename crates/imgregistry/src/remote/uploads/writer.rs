@@ -21,7 +21,7 @@ pub(super) struct Writer {
     window: Window,
     /// A request that takes more than what is kept.
     flight: Option<Flight>,
-    /// Whether the registry has the blob already.
+    /// Whether there is nothing more to do: the registry has the blob, or the session was given up.
     is_done: bool,
 }
 
@@ -152,8 +152,18 @@ impl BlobWrite for Writer {
             if result.is_err() {
                 self.driver.cancel().await;
             }
+            self.is_done = true;
             Ok(result?)
         })
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // The registry need not keep what came of a blob that nobody finishes.
+        if !self.is_done {
+            self.driver.cancel_later();
+        }
     }
 }
 
