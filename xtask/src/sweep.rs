@@ -35,9 +35,18 @@ pub(crate) fn run() -> Result<()> {
     fs::create_dir_all(&temporary).map_err(|error| error.to_string())?;
     let log = directory.join("tests.log");
     run_tests(&log, &temporary)?;
+    search(&[directory, root().join("target/tmp")])
+}
+
+/// Looks at what a test run has left in the tests' own directory.
+pub(crate) fn after_tests() -> Result<()> {
+    search(&[root().join("target/tmp")])
+}
+
+fn search(places: &[PathBuf]) -> Result<()> {
     let mut found = Found::default();
-    for place in [directory, root().join("target/tmp")] {
-        found.search(&place)?;
+    for place in places {
+        found.search(place)?;
     }
     println!("searched {} files with {} bytes", found.files, found.bytes);
     if found.bytes == 0 {

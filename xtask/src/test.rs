@@ -8,7 +8,7 @@ use clap::Args;
 use fs_err as fs;
 
 use crate::run::{Result, cargo, check, describe, in_ci, root};
-use crate::{docs, fuzz, measure, peers};
+use crate::{docs, fuzz, measure, peers, sweep};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -62,6 +62,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         options,
         &skipped,
     ))?;
+    if options.all {
+        sweep::run()?;
+    } else {
+        sweep::after_tests()?;
+    }
     println!("{} passed before the peers' tests", total.passed);
     // Last, because it is the acceptance of everything before it, and its summary ends the run.
     let packages = ["--package", "img-registry", "--package", "img"];
