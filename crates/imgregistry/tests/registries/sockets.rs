@@ -3,9 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use bytes::Bytes;
 use futures_core::future::BoxFuture;
+use futures_util::StreamExt as _;
 use imgregistry::{Client, ClientBuilder, Clock, ErrorKind, Security};
 use imgserve::http::Handler;
+use imgstore::{Begin, BlobSink as _, BlobSource as _};
 use imgtest::registry::{
     Fault, Faults, Guard, Protocols, Recorder, RequestClass, Rule, Running, TokenOptions,
     TokenServer,
@@ -218,4 +221,41 @@ async fn a_certificate_that_nobody_vouches_for_is_refused() {
         ErrorKind::NotFound
     );
     assert!(!recorder.is_empty());
+}
+
+#[tokio::test]
+async fn a_server_that_says_goodbye_in_the_middle_is_gone_on_with() {
+    for wire in WIRES {
+        let inner = registry();
+        let content = noise(3, 20_000_000);
+        let descriptor = blob(&content);
+        seed_blob(&inner, "team/app", &descriptor.digest, &content).await;
+        let mut running = run(wire, inner).await;
+        let (builder, _) = builder(wire, &[&running]);
+        let remote = repository_of(&builder.build().unwrap(), &running.host(), "team/app");
+
+        let mut stream = remote.open(&descriptor).await.unwrap();
+        let mut bytes = stream.next().await.unwrap().unwrap().to_vec();
+        running.restart().await;
+        while let Some(piece) = stream.next().await {
+            bytes.extend_from_slice(&piece.unwrap_or_else(|error| panic!("{wire:?}: {error:?}")));
+        }
+        assert_eq!(bytes, content, "{wire:?}");
+
+        let content = noise(4, 20_000_000);
+        let descriptor = blob(&content);
+        let Begin::Writer(mut ingest) = remote.writer(&descriptor).await.unwrap() else {
+            panic!("{wire:?}: nobody has this blob");
+        };
+        let (first, rest) = content.split_at(10_000_000);
+        ingest.write(Bytes::copy_from_slice(first)).await.unwrap();
+        running.restart().await;
+        ingest.write(Bytes::copy_from_slice(rest)).await.unwrap();
+        ingest.commit().await.unwrap();
+        assert_eq!(
+            read(&remote, &descriptor).await.unwrap(),
+            content,
+            "{wire:?}"
+        );
+    }
 }

@@ -1,7 +1,9 @@
 //! What the tests share: a transport without sockets, images, and an ear for everything that the client says.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::io;
+use std::io::{self, Write as _};
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -280,16 +282,30 @@ impl Ear {
     /// Checks that no secret was heard, and leaves what was heard for the sweep over the whole test run.
     pub(crate) fn assert_clean(&self) {
         let heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let name = std::thread::current()
-            .name()
-            .unwrap_or("main")
-            .replace("::", "-");
-        let directory = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("heard");
-        fs_err::create_dir_all(&directory).unwrap();
-        fs_err::write(directory.join(format!("{name}.log")), heard.as_bytes()).unwrap();
+        leave(&heard);
         let leak = heard.lines().find(|line| line.contains(CANARY));
         assert!(leak.is_none(), "a secret was said: {leak:?}");
     }
+}
+
+/// Writes to the file of the test that runs, which its first text begins anew.
+fn leave(text: &str) {
+    static BEGUN: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let thread = std::thread::current();
+    let name = thread.name().unwrap_or("main").replace("::", "-");
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("heard");
+    fs_err::create_dir_all(&directory).unwrap();
+    let file = directory.join(format!("{name}.log"));
+    let mut begun = BEGUN.lock().unwrap_or_else(PoisonError::into_inner);
+    let is_first = begun.insert(name);
+    let mut file = fs_err::OpenOptions::new()
+        .create(true)
+        .write(true)
+        .append(!is_first)
+        .truncate(is_first)
+        .open(file)
+        .unwrap();
+    file.write_all(text.as_bytes()).unwrap();
 }
 
 impl Observer for Ear {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use imgserve::http::{Handler, Server, ServerOptions};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::peer::Certificate;
@@ -14,7 +15,11 @@ use crate::peer::Certificate;
 pub struct Running {
     address: SocketAddr,
     certificate: Option<Certificate>,
-    task: JoinHandle<()>,
+    handler: Arc<dyn Handler>,
+    options: ServerOptions,
+    /// Ends the server when it is dropped: it takes no more requests, and finishes those that it has.
+    goodbye: Option<oneshot::Sender<()>>,
+    tasks: Vec<JoinHandle<()>>,
 }
 
 /// Which protocols a TLS server offers.
@@ -50,21 +55,47 @@ impl Running {
         options: ServerOptions,
         certificate: Option<Certificate>,
     ) -> Self {
-        let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
-        let server = Server::bind(loopback, handler, options).await;
-        let server = server.expect("because loopback has free ports");
-        let address = server.local_address();
-        let task = tokio::spawn(async move {
+        let mut running = Self {
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            certificate,
+            handler,
+            options,
+            goodbye: None,
+            tasks: Vec::new(),
+        };
+        running.listen().await;
+        running
+    }
+
+    /// Ends the server as operators do, and starts another in its place: open requests go on, connections are told to
+    /// take no new ones (GOAWAY, or `Connection: close`).
+    pub async fn restart(&mut self) {
+        self.goodbye = None;
+        self.listen().await;
+    }
+
+    async fn listen(&mut self) {
+        let mut tries = 0;
+        let server = loop {
+            let (handler, options) = (Arc::clone(&self.handler), self.options.clone());
+            match Server::bind(self.address, handler, options).await {
+                Ok(server) => break server,
+                // The one before has not let go of the port yet.
+                Err(error) => assert!(tries < 100_000, "{error}"),
+            }
+            tries += 1;
+            tokio::task::yield_now().await;
+        };
+        self.address = server.local_address();
+        let (goodbye, heard) = oneshot::channel();
+        self.goodbye = Some(goodbye);
+        self.tasks.push(tokio::spawn(async move {
+            let end = async { drop(heard.await) };
             server
-                .serve(std::future::pending())
+                .serve(end)
                 .await
                 .expect("because nothing closes its socket");
-        });
-        Self {
-            address,
-            certificate,
-            task,
-        }
+        }));
     }
 
     /// Returns the host as a reference writes it, such as `127.0.0.1:40001`.
@@ -93,7 +124,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.task.abort();
+        self.tasks.iter().for_each(JoinHandle::abort);
     }
 }
 
