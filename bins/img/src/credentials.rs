@@ -84,6 +84,10 @@ impl RegistryKeychain for Telling {
         }
         resolution
     }
+
+    fn refused(&self, host: &RegistryHost, repository: Option<&Repository>) {
+        self.keychain.refused(host, repository);
+    }
 }
 
 #[cfg(test)]

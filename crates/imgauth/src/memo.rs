@@ -39,6 +39,11 @@ impl<K: Hash + Eq, V: Clone> Memo<K, V> {
         value
     }
 
+    /// Forgets the answers to the questions that are `meant`.
+    pub(crate) fn forget(&self, meant: impl Fn(&K) -> bool) {
+        lock(&self.entries).retain(|key, _| !meant(key));
+    }
+
     fn slot(&self, key: K, now: SystemTime) -> Slot<V> {
         let mut entries = lock(&self.entries);
         if entries.len() >= ENOUGH {
@@ -91,6 +96,16 @@ mod tests {
         assert_eq!(memo.get_or_ask("key", at(9), || (2, at(20))), 1);
         assert_eq!(memo.get_or_ask("key", at(10), || (3, at(20))), 3);
         assert_eq!(memo.get_or_ask("other", at(10), || (4, at(20))), 4);
+    }
+
+    #[test]
+    fn answer_that_is_forgotten_is_asked_for_again() {
+        let memo = Memo::default();
+        memo.get_or_ask("key", at(0), || (1, at(10)));
+        memo.get_or_ask("other", at(0), || (2, at(10)));
+        memo.forget(|key| *key == "key");
+        assert_eq!(memo.get_or_ask("key", at(0), || (3, at(10))), 3);
+        assert_eq!(memo.get_or_ask("other", at(0), || (4, at(10))), 2);
     }
 
     #[test]

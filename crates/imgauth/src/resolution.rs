@@ -14,11 +14,21 @@ use crate::RegistryCredential;
 pub trait RegistryKeychain: Send + Sync {
     /// Looks for the credential for a repository, or for a registry as a whole.
     fn resolve(&self, host: &RegistryHost, repository: Option<&Repository>) -> Resolution;
+
+    /// Hears that a registry refused what was given for a repository: what is remembered of it is not to be given again
+    /// without asking anew. It does not block.
+    fn refused(&self, host: &RegistryHost, repository: Option<&Repository>) {
+        let _ = (host, repository);
+    }
 }
 
 impl<K: RegistryKeychain + ?Sized> RegistryKeychain for Arc<K> {
     fn resolve(&self, host: &RegistryHost, repository: Option<&Repository>) -> Resolution {
         (**self).resolve(host, repository)
+    }
+
+    fn refused(&self, host: &RegistryHost, repository: Option<&Repository>) {
+        (**self).refused(host, repository);
     }
 }
 

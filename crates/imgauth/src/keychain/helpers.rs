@@ -60,6 +60,12 @@ impl HelperPrograms {
             })
     }
 
+    /// Forgets what helpers said to any of these inputs.
+    pub(super) fn forget(&self, inputs: &[String]) {
+        self.bazel.forget(|(_, input)| inputs.contains(input));
+        self.docker.forget(|(_, input)| inputs.contains(input));
+    }
+
     /// Asks a `docker-credential-` helper for the credential that it keeps under a name.
     pub(super) fn ask_docker(
         &self,

@@ -31,7 +31,7 @@ use options::Helpers;
 /// 5. nobody: then requests go without.
 ///
 /// What fails is a warning in the trail, and the search goes on. Answers of helpers are kept until they expire, or for
-/// five minutes where they do not say.
+/// five minutes where they do not say, or until a registry has [refused](RegistryKeychain::refused) them.
 ///
 /// # Examples
 ///
@@ -159,17 +159,26 @@ impl Keychain {
 
 impl RegistryKeychain for Keychain {
     fn resolve(&self, host: &RegistryHost, repository: Option<&Repository>) -> Resolution {
-        let mut search = Search {
-            host,
-            repository,
-            trail: Vec::new(),
-        };
+        let mut search = Search::new(host, repository);
         let credential = self.search(&mut search);
         Resolution::new(credential, search.trail)
     }
+
+    fn refused(&self, host: &RegistryHost, repository: Option<&Repository>) {
+        let search = Search::new(host, repository);
+        self.programs.forget(&[search.uri(), search.server()]);
+    }
 }
 
-impl Search<'_> {
+impl<'a> Search<'a> {
+    fn new(host: &'a RegistryHost, repository: Option<&'a Repository>) -> Self {
+        Self {
+            host,
+            repository,
+            trail: Vec::new(),
+        }
+    }
+
     /// The URI that a Bazel helper is asked for. It is that of a request that will be made, as far as it is known.
     fn uri(&self) -> String {
         let canonical = canonical(self.host.as_str());

@@ -259,6 +259,27 @@ mod programs {
     }
 
     #[test]
+    fn helper_is_asked_again_after_a_refusal() {
+        let scripts = Scripts::new();
+        scripts.add_answer("helper", r#"{"headers":{}}"#);
+        scripts.add_answer(
+            "docker-credential-store",
+            r#"{"Username":"u","Secret":"p"}"#,
+        );
+        let keychain = keychain_of(scripts.environment([
+            ("IMG_CREDENTIAL_HELPER", "helper"),
+            ("IMG_DOCKER_CONFIG_INLINE", r#"{"credsStore":"store"}"#),
+        ]));
+        let (host, app) = ("r.example".parse().unwrap(), "app".parse().unwrap());
+        for _ in 0..2 {
+            resolve(&keychain, "r.example/app");
+            resolve(&keychain, "r.example/app");
+            keychain.refused(&host, Some(&app));
+        }
+        assert_eq!(scripts.log().lines().count(), 4);
+    }
+
+    #[test]
     fn answer_that_is_over_already_is_a_warning_and_the_helper_is_asked_again_later() {
         let scripts = Scripts::new();
         let answer = BEARER.replacen('{', r#"{"expires":"1970-01-01T00:00:10Z","#, 1);

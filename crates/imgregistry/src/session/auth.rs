@@ -152,7 +152,10 @@ impl Auth {
             return Ok(fresh);
         }
         // The keychain may have something newer than what was refused.
-        self.credentials.forget(scopes.needed().repository());
+        let repository = scopes.needed().repository();
+        let host = exchange.session.host();
+        exchange.client.keychain.refused(host, Some(repository));
+        self.credentials.forget(repository);
         self.current(exchange, &scopes, used).await
     }
 

@@ -243,6 +243,27 @@ async fn a_helper_that_fails_is_a_warning_and_public_images_are_read_all_the_sam
 }
 
 #[tokio::test]
+async fn a_keychain_that_remembers_hears_of_a_refusal_and_gives_something_newer() {
+    let valid = Arc::new(AtomicUsize::new(0));
+    let taken = Arc::clone(&valid);
+    let registry = handler(move |request| {
+        let token = format!("Bearer imgkit-canary-{}", taken.load(Ordering::Relaxed));
+        match request.headers.get("authorization") {
+            Some(sent) if *sent == token => respond(200, &[], INDEX),
+            _ => respond(401, &[("WWW-Authenticate", "Basic realm=\"r\"")], ""),
+        }
+    });
+    let network = InProcess::new().with("https://registry.example.com", registry);
+    let keychain = Arc::new(Remembering::default());
+    let repository = remote(hasty(network).keychain(keychain.clone()));
+    repository.manifest(&tag()).await.unwrap();
+    assert_eq!(keychain.refusals.load(Ordering::Relaxed), 0);
+    valid.store(1, Ordering::Relaxed);
+    repository.manifest(&tag()).await.unwrap();
+    assert_eq!(keychain.refusals.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
 async fn a_redirect_to_storage_carries_no_credential() {
     let storage = Recorder::new(answer(200, "hello"));
     let registry = handler(|request| {
@@ -273,6 +294,26 @@ impl RegistryKeychain for Counting {
     fn resolve(&self, _host: &RegistryHost, _repository: Option<&Repository>) -> Resolution {
         self.0.fetch_add(1, Ordering::Relaxed);
         Resolution::default()
+    }
+}
+
+/// Gives the same until it is refused.
+#[derive(Default)]
+struct Remembering {
+    refusals: AtomicUsize,
+}
+
+impl RegistryKeychain for Remembering {
+    fn resolve(&self, _host: &RegistryHost, _repository: Option<&Repository>) -> Resolution {
+        let number = self.refusals.load(Ordering::Relaxed);
+        let token = RegistryCredential::bearer(format!("imgkit-canary-{number}"));
+        Resolution::new(Some(token), Vec::new())
+    }
+
+    fn refused(&self, host: &RegistryHost, repository: Option<&Repository>) {
+        assert_eq!(host.as_str(), HOST);
+        assert!(repository.is_some());
+        self.refusals.fetch_add(1, Ordering::Relaxed);
     }
 }
 
