@@ -5,6 +5,7 @@
 
 mod blobs;
 mod manifests;
+mod model;
 mod peer;
 mod persistence;
 mod referrers;

@@ -221,3 +221,38 @@ async fn no_connections_and_taken_addresses_are_errors() {
     assert_eq!(error.kind(), imgserve::ErrorKind::Io);
     assert_eq!(error.to_string(), format!("listening on {taken}"));
 }
+
+#[tokio::test]
+async fn tls_agrees_on_http_2() {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    let options = ServerOptions::default()
+        .with_certificate(certificate.as_bytes(), key.as_bytes())
+        .unwrap();
+    let server = run(options).await;
+
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(made.cert.der().clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+    let stream = TcpStream::connect(server.address).await.unwrap();
+    let name = "localhost".try_into().unwrap();
+    let stream = connector.connect(name, stream).await.unwrap();
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(b"h2".as_slice()));
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+            .await
+            .unwrap();
+    tokio::spawn(connection);
+    let reply = sender
+        .send_request(request("GET", "/v2/", b""))
+        .await
+        .unwrap();
+    assert_eq!(reply.status(), 200);
+}
