@@ -1,5 +1,7 @@
 //! Pulls an image that everyone may read: `pull-image registry.example/team/app:v1 DIRECTORY`.
 
+#![expect(clippy::print_stdout, reason = "a program prints")]
+
 use std::sync::Arc;
 
 use imgcore::Reference;

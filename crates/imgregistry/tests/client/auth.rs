@@ -247,9 +247,9 @@ async fn a_keychain_that_remembers_hears_of_a_refusal_and_gives_something_newer(
     let valid = Arc::new(AtomicUsize::new(0));
     let taken = Arc::clone(&valid);
     let registry = handler(move |request| {
-        let token = format!("Bearer imgkit-canary-{}", taken.load(Ordering::Relaxed));
+        let bearer = format!("Bearer imgkit-canary-{}", taken.load(Ordering::Relaxed));
         match request.headers.get("authorization") {
-            Some(sent) if *sent == token => respond(200, &[], INDEX),
+            Some(sent) if *sent == bearer => respond(200, &[], INDEX),
             _ => respond(401, &[("WWW-Authenticate", "Basic realm=\"r\"")], ""),
         }
     });
