@@ -6,7 +6,7 @@ use imgcore::Digest;
 
 use crate::Role;
 
-/// What the client was doing when an [`Error`] happened.
+/// What the client was doing when an [`Error`](super::Error) happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Operation {
