@@ -41,10 +41,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     check(&mut cargo(&[
         "clippy",
         "--quiet",
-        "--package",
-        "img",
-        "--package",
-        "img-registry",
+        "--workspace",
         "--test",
         "peers",
         "--",
@@ -69,10 +66,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     println!("{} passed before the peers' tests", total.passed);
     // Last, because it is the acceptance of everything before it, and its summary ends the run.
-    let packages = ["--package", "img-registry", "--package", "img"];
-    let mut arguments = vec!["test"];
-    arguments.extend(packages);
-    arguments.extend(["--test", "peers"]);
+    // The whole workspace, for the features that the tests before were built with.
+    let mut arguments = vec!["test", "--workspace", "--test", "peers"];
     if options.all {
         arguments.extend(["--", "--include-ignored"]);
     }
