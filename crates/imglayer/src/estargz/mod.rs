@@ -17,6 +17,9 @@
 //!   starts and its digest. Readers check the TOC against the annotation [`TOC_DIGEST`], and chunks against the TOC.
 //! * `.prefetch.landmark` stands behind the [prioritized files](EstargzOptions::prioritized_files), which a reader
 //!   fetches at once. Without such files `.no.prefetch.landmark` stands first.
+//! * The names of these files are [reserved](RESERVED_NAMES). Imported archives may have them, for they may be eStargz
+//!   layers: such entries are made anew, and [`prioritized_in_archives`] says what they stood for. Any other input of
+//!   such a name is an error.
 //!
 //! The `diff_id` is that of everything the blob decompresses to, the TOC among it, as whoever unpacks the layer
 //! computes it.
@@ -45,10 +48,14 @@ mod time;
 mod toc;
 
 use crate::path::LayerPath;
+use crate::plan::Plan;
 use crate::{Codec, EncodeOptions, Error};
 
 pub(crate) use format::Estargz;
 pub(crate) use order::Order;
+
+pub use footer::{FOOTER_SIZE, toc_offset};
+pub use order::prioritized_in_archives;
 
 /// The annotation of a layer's descriptor that has the digest of its TOC.
 ///
@@ -61,7 +68,16 @@ pub const TOC_DIGEST: &str = "containerd.io/snapshot/stargz/toc.digest";
 pub const UNCOMPRESSED_SIZE: &str = "io.containers.estargz.uncompressed-size";
 
 /// The name of the TOC in the layer.
-const TOC_NAME: &str = "stargz.index.json";
+pub const TOC_NAME: &str = "stargz.index.json";
+
+/// Ends the entries that a reader fetches at once.
+const PREFETCH_LANDMARK: &str = ".prefetch.landmark";
+
+/// Says that no entries are to be fetched at once.
+const NO_PREFETCH_LANDMARK: &str = ".no.prefetch.landmark";
+
+/// The files that writers of eStargz add at the root of a layer, and that nobody else can have there.
+pub const RESERVED_NAMES: [&str; 3] = [TOC_NAME, PREFETCH_LANDMARK, NO_PREFETCH_LANDMARK];
 
 /// The only byte of a landmark.
 const LANDMARK_CONTENT: [u8; 1] = [0x0f];
@@ -70,7 +86,7 @@ const LANDMARK_CONTENT: [u8; 1] = [0x0f];
 const ADDED_FILE_MODE: u32 = 0o444;
 
 /// Sizes of chunks that make sense: smaller ones cost more than they hold, larger ones are fetched whole.
-const CHUNK_SIZES: std::ops::RangeInclusive<u32> = 512..=1 << 30;
+pub const CHUNK_SIZES: std::ops::RangeInclusive<u32> = 512..=1 << 30;
 
 /// The choices of an eStargz layer. All of them decide its bytes.
 ///
@@ -98,13 +114,36 @@ pub struct EstargzOptions {
     pub min_chunk_size: u32,
     /// Entries that a container needs first, in the order in which they stand in the layer.
     ///
-    /// The entries of the directories that they are in, and whiteouts there that are about them, come along.
+    /// The entries of the directories that they are in, and whiteouts there that are about them, come along. What is in
+    /// a directory does not: [`Written::bare_directories`](crate::Written::bare_directories) tells of it.
     pub prioritized_files: Vec<LayerPath>,
     /// Whether prioritized files that are not in the layer are left out; else they are an error.
     pub allow_missing: bool,
 }
 
 impl EstargzOptions {
+    /// Returns the prioritized files that have no entry in a plan.
+    ///
+    /// Unless they [may be missing](Self::allow_missing), they are an error of
+    /// [`write_layer_as`](crate::write_layer_as).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use imglayer::estargz::EstargzOptions;
+    /// use imglayer::{LayerPath, PlanBuilder, PlanOptions};
+    ///
+    /// let mut builder = PlanBuilder::new(PlanOptions::default());
+    /// builder.bytes(LayerPath::parse("etc/motd")?, "welcome\n")?;
+    /// let mut options = EstargzOptions::default();
+    /// options.prioritized_files = vec![LayerPath::parse("etc/motd")?, LayerPath::parse("etc/issue")?];
+    /// assert_eq!(options.missing_in(&builder.finish()?), [LayerPath::parse("etc/issue")?]);
+    /// # Ok::<(), imglayer::Error>(())
+    /// ```
+    pub fn missing_in(&self, plan: &Plan) -> Vec<LayerPath> {
+        order::missing(plan, &self.prioritized_files)
+    }
+
     /// Says what of the options decides bytes, beside the order of the entries.
     pub(crate) fn identity(&self) -> String {
         format!(

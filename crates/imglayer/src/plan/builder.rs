@@ -1,6 +1,7 @@
 //! Collecting what goes into a layer.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -47,6 +48,8 @@ pub struct PlanBuilder {
     /// Metadata by path.
     pub(super) patches: BTreeMap<LayerPath, MetadataPatch>,
     pub(super) shapes: TreeShapes,
+    /// The records that each archive brought.
+    pub(super) archives: Vec<Range<usize>>,
     groups: u32,
 }
 
@@ -60,6 +63,7 @@ impl PlanBuilder {
             sources: Sources::default(),
             patches: BTreeMap::new(),
             shapes: TreeShapes::default(),
+            archives: Vec::new(),
             groups: 0,
         }
     }

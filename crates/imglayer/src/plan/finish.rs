@@ -34,6 +34,7 @@ impl PlanBuilder {
             metadata: self.table.into_list(),
             sources: self.sources,
             hardlinks: self.options.hardlinks,
+            archives: self.archives,
             warnings,
         })
     }

@@ -106,6 +106,7 @@ impl PlanBuilder {
         let mut reader = Reader::with_limits(BufReader::with_capacity(64 << 10, archive), limits);
         let spool = u32::try_from(self.sources.spools.len())
             .map_err(|_| Error::invalid("a layer can be made of 4294967295 archives at most"))?;
+        let first = self.records.len();
         let mut import = Import {
             builder: self,
             options,
@@ -130,6 +131,7 @@ impl PlanBuilder {
                 .map_err(|error| error.at(format_args!("archive {name}")))?;
             skip_content(&mut reader).map_err(|error| of_archive(name, error))?;
         }
+        self.archives.push(first..self.records.len());
         self.sources.spools.push(match store {
             Store::Archive(spool) => spool,
             Store::Copy(writer) => writer.finish()?,

@@ -10,6 +10,7 @@ mod tree;
 mod warning;
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use imgtar::EntryKind;
@@ -36,6 +37,8 @@ pub struct Plan {
     pub(crate) metadata: Vec<Arc<Metadata>>,
     pub(crate) sources: Sources,
     pub(crate) hardlinks: Hardlinks,
+    /// The records that each archive brought, in the order of the archive.
+    pub(crate) archives: Vec<Range<usize>>,
     warnings: Vec<Warning>,
 }
 

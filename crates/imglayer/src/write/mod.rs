@@ -82,7 +82,7 @@ pub fn write_layer<W: Write + Send>(
 /// # Errors
 ///
 /// As [`write_layer`], and [`InvalidInput`](ErrorKind::InvalidInput) for options that the format does not have, names
-/// that it cannot hold, and prioritized files that are not in the layer.
+/// that it cannot hold or [reserves](crate::estargz::RESERVED_NAMES), and prioritized files that are not in the layer.
 pub fn write_layer_as<W: Write + Send>(
     plan: &Plan,
     format: &LayerFormat,
@@ -125,7 +125,7 @@ fn write_estargz<W: Write + Send>(
         (TOC_DIGEST.to_owned(), toc_digest.to_string()),
         (UNCOMPRESSED_SIZE.to_owned(), size.to_string()),
     ]);
-    written.missing = order.into_missing();
+    (written.missing, written.bare_directories) = order.into_remarks();
     Ok((written, out))
 }
 
@@ -156,6 +156,9 @@ pub struct Written {
     pub counts: Counts,
     /// The prioritized files of a seekable layer that are not in it.
     pub missing: Vec<LayerPath>,
+    /// Prioritized directories of a seekable layer that bring nothing along: they have entries, and none of these is
+    /// prioritized.
+    pub bare_directories: Vec<LayerPath>,
 }
 
 /// What was written into a layer, and read for it.
@@ -236,6 +239,7 @@ impl<'p, W: Write + Send, F: Format<W>> LayerWriter<'p, W, F> {
             encoder,
             counts: self.counts,
             missing: Vec::new(),
+            bare_directories: Vec::new(),
         };
         Ok((summary, written, out))
     }

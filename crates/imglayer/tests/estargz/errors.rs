@@ -1,8 +1,9 @@
 //! What is no eStargz layer.
 
-use imglayer::estargz::EstargzOptions;
+use imglayer::estargz::{EstargzOptions, RESERVED_NAMES};
 use imglayer::{
-    Codec, EncodeOptions, ErrorKind, LayerFormat, LayerPath, MetadataPatch, Plan, write_layer_as,
+    Codec, EncodeOptions, ErrorKind, ImportOptions, LayerFormat, LayerPath, MetadataPatch, Plan,
+    PlanBuilder, PlanOptions, write_layer_as,
 };
 
 use crate::support::{builder, options, path};
@@ -57,7 +58,7 @@ fn other_codecs_are_refused() {
 }
 
 /// Returns the error of a plan that `change` makes.
-fn error_after(change: impl FnOnce(&mut imglayer::PlanBuilder)) -> String {
+fn error_after(change: impl FnOnce(&mut PlanBuilder)) -> String {
     let mut builder = builder();
     change(&mut builder);
     let plan = builder.finish().unwrap();
@@ -93,5 +94,49 @@ fn directories_in_the_place_of_the_formats_files_are_refused() {
     insta::assert_snapshot!(
         error_after(|builder| _ = builder.bytes(path(".prefetch.landmark/a"), "a").unwrap()),
         @r#".prefetch.landmark/a: ".prefetch.landmark" is a file in every eStargz layer"#
+    );
+}
+
+#[test]
+fn reserved_names_are_for_nobody_else() {
+    for name in RESERVED_NAMES {
+        let message = error_after(|builder| _ = builder.bytes(path(name), "mine").unwrap());
+        assert!(
+            message.starts_with(&format!("{name}: the name is reserved by eStargz")),
+            "{message}"
+        );
+    }
+    insta::assert_snapshot!(
+        error_after(|builder| _ = builder.symlink(path(".prefetch.landmark"), "a").unwrap()),
+        @".prefetch.landmark: the name is reserved by eStargz for a file of its own; give the file another name, or leave it out"
+    );
+    // Elsewhere than at the root they mean nothing.
+    let mut builder = builder();
+    builder.bytes(path("a/.prefetch.landmark"), "mine").unwrap();
+    let (_, _, toc) = crate::support::write(&builder.finish().unwrap(), &options(|_| {}));
+    assert_eq!(
+        toc.names(),
+        [".no.prefetch.landmark", "a/.prefetch.landmark"]
+    );
+}
+
+#[test]
+fn a_reserved_name_over_that_of_an_archive_is_an_error() {
+    let mut first = builder();
+    first.bytes(path("a"), "a").unwrap();
+    let (_, layer, _) = crate::support::write(&first.finish().unwrap(), &options(|_| {}));
+    let spool = tempfile::tempdir().unwrap();
+    let mut plan_options = PlanOptions::default();
+    plan_options.spool_directory = Some(spool.path().to_owned());
+    let mut builder = PlanBuilder::new(plan_options);
+    builder
+        .import_tar_stream("layer", layer.as_slice(), &ImportOptions::default())
+        .and_then(|builder| builder.bytes(path("stargz.index.json"), "mine"))
+        .unwrap();
+    let plan = builder.finish().unwrap();
+    let message = error(&plan, EstargzOptions::default(), &EncodeOptions::default());
+    assert!(
+        message.starts_with("stargz.index.json: the name is reserved"),
+        "{message}"
     );
 }

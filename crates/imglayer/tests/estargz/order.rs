@@ -1,6 +1,7 @@
 //! Which entries come first.
 
-use imglayer::{LayerPath, Plan, PlanBuilder, PlanOptions};
+use imglayer::estargz::prioritized_in_archives;
+use imglayer::{Hardlinks, ImportOptions, LayerPath, Plan, PlanBuilder, PlanOptions};
 
 use crate::support::{builder, options, path, write};
 
@@ -155,4 +156,109 @@ fn a_landmark_is_a_file_of_its_own_although_another_is_equal() {
     let (_, _, toc) = write(&builder.finish().unwrap(), &options);
     assert_eq!(toc.names(), ["a", ".prefetch.landmark"]);
     assert_eq!(toc.entries[1]["type"], "reg");
+}
+
+/// Returns the prioritized directories that bring nothing along.
+fn bare(plan: &Plan, prioritized: &[&str]) -> Vec<String> {
+    let options = options(|options| {
+        options.prioritized_files = prioritized.iter().map(|name| path(name)).collect();
+    });
+    let (written, ..) = write(plan, &options);
+    written
+        .bare_directories
+        .iter()
+        .map(ToString::to_string)
+        .collect()
+}
+
+#[test]
+fn a_directory_without_anything_that_is_in_it_is_told_of() {
+    let plan = plan();
+    assert_eq!(bare(&plan, &["a/b", "f", "a/b"]), ["a/b"]);
+    assert_eq!(bare(&plan, &["a", "f"]), ["a"]);
+    // Of a list that `find` made of a directory, every entry brings what is meant.
+    assert!(bare(&plan, &["a", "a/b", "a/b/d"]).is_empty());
+    assert!(bare(&plan, &["a/b/c", "a/b"]).is_empty());
+    assert!(bare(&plan, &["f"]).is_empty());
+
+    let mut builder = builder();
+    for name in ["empty", "empty-not"] {
+        builder.directory(path(name)).unwrap();
+    }
+    builder.bytes(path("empty-not/a"), "a").unwrap();
+    assert!(bare(&builder.finish().unwrap(), &["empty"]).is_empty());
+}
+
+/// A plan of what other layers have, and of a file.
+fn plan_of(layers: &[&[u8]]) -> Plan {
+    let spool = tempfile::tempdir().unwrap();
+    let mut plan_options = PlanOptions::default();
+    plan_options.spool_directory = Some(spool.path().to_owned());
+    plan_options.hardlinks = Hardlinks::Off;
+    let mut builder = PlanBuilder::new(plan_options);
+    let mut import = ImportOptions::default();
+    import.whiteouts = true;
+    for layer in layers {
+        builder.import_tar_stream("layer", *layer, &import).unwrap();
+    }
+    builder.finish().unwrap()
+}
+
+#[test]
+fn priorities_of_a_layer_can_be_kept() {
+    let mut builder = builder();
+    for name in ["a", "a/b", "a/b/c"] {
+        builder.whiteout(&path(name)).unwrap();
+    }
+    builder
+        .directory(path("a"))
+        .and_then(|builder| builder.directory(path("a/b")))
+        .and_then(|builder| builder.bytes(path("a/b/c"), "new"))
+        .and_then(|builder| builder.hard_link(path("z"), path("a/b/c")))
+        .and_then(|builder| builder.bytes(path("0"), "first by name"))
+        .unwrap();
+    let plan = builder.finish().unwrap();
+    let prioritized = options(|it| it.prioritized_files = vec![path("z"), path("a/b/c")]);
+    let (_, layer, toc) = write(&plan, &prioritized);
+    let landmark = toc
+        .names()
+        .iter()
+        .position(|it| *it == ".prefetch.landmark")
+        .unwrap();
+
+    let again = plan_of(&[&layer]);
+    let kept = prioritized_in_archives(&again);
+    let names: Vec<String> = kept.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        names,
+        toc.names()[..landmark]
+            .iter()
+            .map(|it| it.trim_end_matches('/'))
+            .collect::<Vec<_>>()
+    );
+    let options = options(|it| it.prioritized_files = kept);
+    assert!(write(&again, &options).1 == layer);
+}
+
+#[test]
+fn priorities_of_several_layers_come_in_their_order() {
+    let layer = |names: [&str; 2], prioritized: &[&str]| {
+        let mut builder = builder();
+        for name in names {
+            builder.bytes(path(name), name).unwrap();
+        }
+        let options = options(|options| {
+            options.prioritized_files = prioritized.iter().map(|name| path(name)).collect();
+        });
+        write(&builder.finish().unwrap(), &options).1
+    };
+    let layers = [
+        layer(["p", "q"], &["q"]),
+        layer(["a", "b"], &[]),
+        layer(["c", "d"], &["d"]),
+    ];
+    let layers: Vec<&[u8]> = layers.iter().map(Vec::as_slice).collect();
+    let kept = prioritized_in_archives(&plan_of(&layers));
+    assert_eq!(kept, [path("q"), path("d")]);
+    assert!(prioritized_in_archives(&plan()).is_empty());
 }
