@@ -141,12 +141,22 @@ fn temporary_beside(target: &Path) -> Result<Destination, Failure> {
     }
     let file = builder
         .tempfile_in(directory)
-        .map_err(|error| io::Error::new(error.kind(), reason(&error)))
-        .explain(|| format!("cannot write {}", target.display()))?;
+        .map_err(|error| unwritable(target, directory, &error))?;
     Ok(Destination::Temporary {
         _watched: leftovers::watch(file.path()),
         file,
     })
+}
+
+fn unwritable(target: &Path, directory: &Path, error: &io::Error) -> Failure {
+    let failure = Failure::new(format!("cannot write {}", target.display()));
+    let failure = failure.because(reason(error));
+    match error.kind() {
+        io::ErrorKind::NotFound => {
+            failure.hint(format!("make the directory {} first", directory.display()))
+        }
+        _ => failure,
+    }
 }
 
 /// Where a new file will be, whatever way its path takes there.

@@ -71,6 +71,12 @@ impl<'a> Layers<'a> {
         let mut options = encoding(layer);
         options.shared_threads = Some(self.threads.clone());
         let (written, staged) = write_layer_as(&plan, &format(layer)?, &options, staged)?;
+        for path in &written.bare_directories {
+            let title = &layer.title;
+            self.context.report.warn(format_args!(
+                "{title}: prioritized_files: {path} is a directory, and nothing of what is in it is on the list"
+            ));
+        }
         let mut metadata = written.metadata;
         staged.commit(&metadata.digest, metadata.size)?;
         let mut step = HistoryEntry::default();

@@ -284,6 +284,11 @@ fn unknown_command(name: &str, second: Option<&str>) -> Failure {
         };
         return Failure::new(message).hint(format!("write `img {name} {}`", members.join("|")));
     }
+    if name.starts_with('-') {
+        let flag = name.split('=').next().unwrap_or(name);
+        return Failure::new(format!("`{flag}` stands in front of the command"))
+            .hint("write `img COMMAND` first, then its flags; `img --help` lists the commands");
+    }
     if later::COMMANDS.contains(&name) {
         return Failure::new(format!("`{name}` is not built yet"))
             .hint("`img --help` lists what there is");

@@ -1,5 +1,6 @@
 //! `img compress`: a layer with another compression.
 
+use std::io::{self, Cursor, Read};
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
@@ -8,11 +9,10 @@ use imgcore::json::Strictness;
 use imglayer::encode::{EncodeOptions, recompress};
 use imglayer::estargz::{TOC_DIGEST, UNCOMPRESSED_SIZE};
 use imglayer::{Hardlinks, ImportOptions, LayerFormat, PlanBuilder, PlanOptions, write_layer_as};
-use imgtar::{DecodeLimits, Decoder};
+use imgtar::{DecodeLimits, Decoder, Limits, Reader};
 
 use super::description;
 use super::encoding::{self, EncodingFlags};
-use super::estargz;
 use crate::cli::Run;
 use crate::cli::value::KeyAndValue;
 use crate::context::Context;
@@ -23,6 +23,8 @@ use crate::report::{Explain as _, Failure};
 const ESTARGZ_ANNOTATIONS: [&str; 2] = [TOC_DIGEST, UNCOMPRESSED_SIZE];
 
 /// Compresses a layer anew, or decompresses it
+///
+/// The tar in it stays as it is, but with --estargz, which writes its entries anew.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// gzip, zstd or none; by default what the input's first bytes say
@@ -59,11 +61,13 @@ pub(crate) struct Arguments {
 impl Run for Arguments {
     fn run(self, context: &Context) -> Result<(), Failure> {
         let codec = encoding::codec("--format", &self.format)?;
+        let format = self.encoding.format(context, codec)?;
         let options = self.encoding.options(context, codec)?;
+        encoding::warn_of_name(context, &self.output, codec);
         let source = self.source_metadata(context)?;
-        let (metadata, output) = match self.encoding.format(context, codec)? {
+        let (metadata, output) = match format {
             LayerFormat::Plain => self.recompress(context, &options)?,
-            format => self.rewrite(context, &format, &options)?,
+            format => self.rewrite(context, format, &options)?,
         };
         let mut outputs = Outputs::default();
         outputs.add(output);
@@ -83,7 +87,7 @@ impl Arguments {
         context: &Context,
         options: &EncodeOptions,
     ) -> Result<(LayerMetadata, Pending), Failure> {
-        let mut input = self.open(context)?;
+        let mut input = self.starting_like_a_tar(self.open(context)?)?;
         let output = Pending::create(context, &self.output)?;
         let (blob, output) = recompress(&mut input, output, options).explain(|| self.what())?;
         let media_type = encoding::media_type_of(options.codec);
@@ -95,7 +99,7 @@ impl Arguments {
     fn rewrite(
         &self,
         context: &Context,
-        format: &LayerFormat,
+        mut format: LayerFormat,
         options: &EncodeOptions,
     ) -> Result<(LayerMetadata, Pending), Failure> {
         let mut plan_options = PlanOptions::default();
@@ -116,11 +120,32 @@ impl Arguments {
         for warning in plan.warnings() {
             context.report.warn(warning);
         }
+        self.encoding.prioritize(&mut format, &plan)?;
         let output = Pending::create(context, &self.output)?;
         let (written, output) =
-            write_layer_as(&plan, format, options, output).explain(|| self.what())?;
-        estargz::warn_of_missing(context, &written.missing);
+            write_layer_as(&plan, &format, options, output).explain(|| self.what())?;
+        self.encoding.warn_of_list(context, &written);
         Ok((written.metadata, output))
+    }
+
+    /// Returns the same input, if its first entry is one of a tar.
+    ///
+    /// The rest is compressed as it is, and may be anything.
+    fn starting_like_a_tar(&self, input: Decoder<fs::File>) -> Result<impl Read + use<>, Failure> {
+        let mut input = Recorder::new(input);
+        let mut limits = Limits::default();
+        // Some writers of layers leave the end out, and of an empty layer nothing is left then.
+        limits.missing_end = true;
+        let mut reader = Reader::with_limits(&mut input, limits);
+        let first = reader.next_entry().map(|_| ());
+        match first {
+            Ok(()) => Ok(input.replay()),
+            Err(error) if input.failed => Err(error).explain(|| self.what()),
+            Err(error) => {
+                let failure = Failure::new(self.what()).because(error);
+                Err(failure.hint("name a tar archive, plain or compressed"))
+            }
+        }
     }
 
     fn what(&self) -> String {
@@ -189,5 +214,38 @@ impl Arguments {
         metadata.annotations.append(&mut of_format);
         description::derive_from_diff_id(&mut metadata.annotations, metadata.diff_id);
         Ok(metadata)
+    }
+}
+
+/// Keeps what was read of an input, to read it again.
+struct Recorder<R> {
+    input: R,
+    read: Vec<u8>,
+    /// Whether it could not be read, whatever is in it.
+    failed: bool,
+}
+
+impl<R: Read> Recorder<R> {
+    fn new(input: R) -> Self {
+        Self {
+            input,
+            read: Vec::new(),
+            failed: false,
+        }
+    }
+
+    /// Returns the input from its beginning.
+    fn replay(self) -> impl Read + use<R> {
+        Cursor::new(self.read).chain(self.input)
+    }
+}
+
+impl<R: Read> Read for Recorder<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let result = self.input.read(buffer);
+        self.failed |= result.is_err();
+        let count = result?;
+        self.read.extend_from_slice(&buffer[..count]);
+        Ok(count)
     }
 }

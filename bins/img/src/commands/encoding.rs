@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use imgcore::MediaType;
-use imglayer::LayerFormat;
 use imglayer::encode::{EncodeOptions, GzipMembers, Level};
+use imglayer::{LayerFormat, Plan, Written};
 use imgtar::Codec;
 
 use super::estargz::EstargzFlags;
@@ -20,9 +20,9 @@ pub(crate) const COMPRESSION: &str = "Compression";
 /// How a layer is compressed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct EncodingFlags {
-    /// Threads for the codec: a number, or `nproc`; never changes a byte
-    #[arg(long, value_name = "N", default_value = "nproc", help_heading = COMPRESSION)]
-    compressor_jobs: String,
+    /// Threads for the codec: a number from 1, or `nproc` or below 0 for one a CPU; never changes a byte
+    #[arg(long, value_name = "N", default_value = "nproc", value_parser = jobs, help_heading = COMPRESSION)]
+    compressor_jobs: Jobs,
     /// `fast`, `default`, `best`, or the Go tool's number: gzip 0 to 9, zstd 1 to 4, -1
     #[arg(long, value_name = "LEVEL", default_value = "default", help_heading = COMPRESSION)]
     compression_level: String,
@@ -31,6 +31,13 @@ pub(crate) struct EncodingFlags {
     gzip_members: Members,
     #[command(flatten)]
     estargz: EstargzFlags,
+}
+
+/// How many threads compress.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Jobs {
+    EachCpu,
+    Number(NonZeroUsize),
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -44,23 +51,43 @@ impl EncodingFlags {
     ///
     /// # Errors
     ///
-    /// Fails if a level is not one of the codec's.
+    /// Fails if a level is not one of the codec's, and if a codec without members is to have several.
     pub(crate) fn options(
         &self,
         context: &Context,
         codec: Codec,
     ) -> Result<EncodeOptions, Failure> {
         let level = level(codec, &self.compression_level).explain(|| "--compression-level")?;
+        if matches!(self.gzip_members, Members::Multi) && codec != Codec::Gzip {
+            let message = format!("--gzip-members=multi: the layer is not gzip, but {codec}");
+            return Err(
+                Failure::new(message).hint("use --format=gzip, or leave --gzip-members out")
+            );
+        }
         let mut options = EncodeOptions::new(codec, level);
         options.gzip_members = match self.gzip_members {
             Members::Multi => GzipMembers::Multi,
             Members::Single => GzipMembers::Single,
         };
         options.shared_threads = context.threads().cloned();
-        if let Some(jobs) = jobs(&self.compressor_jobs) {
-            options.threads = jobs;
+        if let Jobs::Number(number) = self.compressor_jobs {
+            options.threads = number;
         }
         Ok(options)
+    }
+
+    /// Gives the form of the layer what depends on what is in it.
+    ///
+    /// # Errors
+    ///
+    /// Fails if prioritized files are not in the layer, unless they may be missing.
+    pub(crate) fn prioritize(&self, format: &mut LayerFormat, plan: &Plan) -> Result<(), Failure> {
+        self.estargz.prioritize(format, plan)
+    }
+
+    /// Says what of the flags is without effect on the layer that was written.
+    pub(crate) fn warn_of_list(&self, context: &Context, written: &Written) {
+        self.estargz.warn_of_list(context, written);
     }
 
     /// The form of the layer.
@@ -93,19 +120,25 @@ fn level(codec: Codec, text: &str) -> Result<Level, imglayer::Error> {
     }
 }
 
-/// Reads the number of jobs as the Go tool does: what is no number is one job. `None` is one for
-/// each CPU.
-fn jobs(text: &str) -> Option<NonZeroUsize> {
+/// Reads the number of jobs. The Go tool takes one for each CPU if it is negative, as here, and one if it is no number,
+/// which is an error here.
+fn jobs(text: &str) -> Result<Jobs, &'static str> {
     if matches!(text, "auto" | "nproc") {
-        return None;
+        return Ok(Jobs::EachCpu);
     }
-    let number: i64 = text.parse().unwrap_or(1);
-    if number < 0 {
-        return None;
+    match text.parse::<i64>() {
+        Ok(..0) => Ok(Jobs::EachCpu),
+        Ok(number) => usize::try_from(number)
+            .ok()
+            .map_or(Some(NonZeroUsize::MAX), NonZeroUsize::new)
+            .map(Jobs::Number)
+            .ok_or(JOBS),
+        Err(_) => Err(JOBS),
     }
-    let number = usize::try_from(number).unwrap_or(usize::MAX);
-    Some(NonZeroUsize::new(number).unwrap_or(NonZeroUsize::MIN))
 }
+
+/// What the number of jobs may be.
+const JOBS: &str = "give a number from 1, or `nproc` for one a CPU";
 
 /// Where the contents of compressed tars wait: beside the output, for the room that is there.
 pub(crate) fn spool_directory(output: &Path) -> PathBuf {
@@ -133,12 +166,27 @@ pub(crate) fn codec(flag: &str, name: &str) -> Result<Codec, Failure> {
     }
 }
 
-/// The codec that the name of an output means.
+/// The codec that the name of an output means; gzip if it means none.
 pub(crate) fn codec_of_path(path: &Path) -> Codec {
-    match path.extension().and_then(|extension| extension.to_str()) {
-        Some("tar") => Codec::None,
-        Some("zst") => Codec::Zstd,
-        _ => Codec::Gzip,
+    codec_of_name(path).unwrap_or(Codec::Gzip)
+}
+
+fn codec_of_name(path: &Path) -> Option<Codec> {
+    match path.extension()?.to_str()? {
+        "gz" | "tgz" => Some(Codec::Gzip),
+        "tar" => Some(Codec::None),
+        "tzst" | "zst" => Some(Codec::Zstd),
+        _ => None,
+    }
+}
+
+/// Says that the name of an output means another codec than the one that it is written with.
+pub(crate) fn warn_of_name(context: &Context, output: &Path, codec: Codec) {
+    if let Some(meant) = codec_of_name(output).filter(|meant| *meant != codec) {
+        let output = output.display();
+        context.report.warn(format_args!(
+            "{output}: the name ends as if it were {meant}, and --format makes it {codec}"
+        ));
     }
 }
 
@@ -156,18 +204,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn jobs_are_read_as_the_go_tool_reads_them() {
-        let check = |text: &str, expected: Option<usize>| {
-            assert_eq!(jobs(text).map(NonZeroUsize::get), expected, "{text}");
+    fn jobs_are_a_number_or_one_for_each_cpu() {
+        let each_cpu = |text: &str| assert_eq!(jobs(text), Ok(Jobs::EachCpu), "{text}");
+        let number = |text: &str, expected: usize| {
+            let expected = NonZeroUsize::new(expected).map(Jobs::Number);
+            assert_eq!(jobs(text).ok(), expected, "{text}");
         };
-        check("nproc", None);
-        check("auto", None);
-        check("-1", None);
-        check("0", Some(1));
-        check("1", Some(1));
-        check("8", Some(8));
-        check("many", Some(1));
-        check("", Some(1));
+        let refused = |text: &str| assert_eq!(jobs(text), Err(JOBS), "{text}");
+        each_cpu("nproc");
+        each_cpu("auto");
+        each_cpu("-1");
+        each_cpu("-3");
+        number("1", 1);
+        number("8", 8);
+        refused("0");
+        refused("many");
+        refused("1.5");
+        refused("");
     }
 
     #[test]
@@ -192,6 +245,7 @@ mod tests {
         check("a/layer.tar.gz", Codec::Gzip);
         check("a/layer.tgz", Codec::Gzip);
         check("a/layer.tar.zst", Codec::Zstd);
+        check("a/layer.tzst", Codec::Zstd);
         check("a/layer", Codec::Gzip);
         check("a/layer.bin", Codec::Gzip);
         check("-", Codec::Gzip);

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
-use imglayer::estargz::EstargzOptions;
-use imglayer::{Codec, LayerFormat, LayerPath};
+use imglayer::estargz::{self, CHUNK_SIZES, EstargzOptions};
+use imglayer::{Codec, LayerFormat, LayerPath, Plan, Written};
 
 use super::encoding::COMPRESSION;
 use crate::cli::value::Integer;
@@ -17,13 +17,16 @@ pub(crate) struct EstargzFlags {
     /// Let single files be fetched: a gzip layer with a table of contents (eStargz)
     #[arg(long, help_heading = COMPRESSION)]
     estargz: bool,
-    /// With --estargz, larger files are fetched in pieces of this size; 4194304 unless told
+    /// With --estargz, larger files are fetched in pieces of this size, 512 at least; 4194304 unless told
     #[arg(long, value_name = "BYTES", help_heading = COMPRESSION)]
     estargz_chunk_size: Option<Integer>,
     /// With --estargz, smaller files are fetched together; needs newer readers, and is 0 unless told
     #[arg(long, value_name = "BYTES", help_heading = COMPRESSION)]
     estargz_min_chunk_size: Option<Integer>,
     /// With --estargz, the files that are fetched first: a path a line, in their order
+    ///
+    /// Without a list, those that come first in layers which are read stay first; an empty list ends that. A directory
+    /// brings nothing along of what is in it.
     #[arg(long, value_name = "FILE", help_heading = COMPRESSION)]
     estargz_prioritized_files: Vec<PathBuf>,
     /// Leave out prioritized files that are not in the layer, with a warning
@@ -56,16 +59,52 @@ impl EstargzFlags {
         }
         let mut options = EstargzOptions::default();
         if let Some(size) = self.estargz_chunk_size {
-            options.chunk_size = size_of("--estargz-chunk-size", size)?;
+            options.chunk_size = size_of("--estargz-chunk-size", size, *CHUNK_SIZES.start())?;
         }
         if let Some(size) = self.estargz_min_chunk_size {
-            options.min_chunk_size = size_of("--estargz-min-chunk-size", size)?;
+            options.min_chunk_size = size_of("--estargz-min-chunk-size", size, 0)?;
         }
         for file in &self.estargz_prioritized_files {
             options.prioritized_files.extend(paths(context, file)?);
         }
         options.allow_missing = self.estargz_allow_missing_files;
         Ok(LayerFormat::Estargz(options))
+    }
+
+    /// Gives the form its priorities, once it is known what is in the layer.
+    ///
+    /// # Errors
+    ///
+    /// Fails if prioritized files are not in the layer, unless they may be missing.
+    pub(super) fn prioritize(&self, format: &mut LayerFormat, plan: &Plan) -> Result<(), Failure> {
+        let LayerFormat::Estargz(options) = format else {
+            return Ok(());
+        };
+        if self.estargz_prioritized_files.is_empty() {
+            options.prioritized_files = estargz::prioritized_in_archives(plan);
+        }
+        let missing_files = options.missing_in(plan);
+        if missing_files.is_empty() || options.allow_missing {
+            return Ok(());
+        }
+        Err(missing(&missing_files))
+    }
+
+    /// Says what of a list of prioritized files is without effect.
+    pub(super) fn warn_of_list(&self, context: &Context, written: &Written) {
+        if self.estargz_prioritized_files.is_empty() {
+            return;
+        }
+        for path in &written.missing {
+            context.report.warn(format_args!(
+                "--estargz-prioritized-files: {path} is not in the layer"
+            ));
+        }
+        for path in &written.bare_directories {
+            context.report.warn(format_args!(
+                "--estargz-prioritized-files: {path} is a directory, and nothing of what is in it is on the list"
+            ));
+        }
     }
 
     fn refuse_without_estargz(&self) -> Result<(), Failure> {
@@ -94,19 +133,28 @@ impl EstargzFlags {
     }
 }
 
-/// Says which prioritized files are not in the layer.
-pub(super) fn warn_of_missing(context: &Context, missing: &[LayerPath]) {
-    for path in missing {
-        context.report.warn(format_args!(
-            "--estargz-prioritized-files: {path} is not in the layer"
-        ));
-    }
+fn missing(paths: &[LayerPath]) -> Failure {
+    let is_comment = |path: &LayerPath| path.as_bytes().starts_with(b"#");
+    let hint = if paths.iter().any(is_comment) {
+        "every line of a list is a path: it has no comments"
+    } else {
+        "correct the list, or leave out what is missing with --estargz-allow-missing-files"
+    };
+    let paths: Vec<String> = paths.iter().map(ToString::to_string).collect();
+    let message = format!(
+        "--estargz-prioritized-files: not in the layer: {}",
+        paths.join(", ")
+    );
+    Failure::new(message).hint(hint)
 }
 
-fn size_of(flag: &str, size: Integer) -> Result<u32, Failure> {
-    u32::try_from(size.0).map_err(|_| {
+fn size_of(flag: &str, size: Integer, least: u32) -> Result<u32, Failure> {
+    let most = *CHUNK_SIZES.end();
+    let fitting = u32::try_from(size.0).ok();
+    let fitting = fitting.filter(|it| (least..=most).contains(it));
+    fitting.ok_or_else(|| {
         let failure = Failure::new(format!("{flag}: {} bytes are no size of chunks", size.0));
-        failure.hint("give a number of bytes up to 1073741824")
+        failure.hint(format!("give a number of bytes from {least} to {most}"))
     })
 }
 

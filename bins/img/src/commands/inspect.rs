@@ -1,7 +1,7 @@
 //! `img inspect`: what images say about themselves.
 
 use std::fmt::{self, Write as _};
-use std::io::BufReader;
+use std::io::{self, BufReader, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
 use fs_err as fs;
@@ -9,7 +9,8 @@ use imgcore::Platform;
 use imgcore::digest::HashingReader;
 use imgcore::document::{Config, Raw};
 use imgcore::json::{Object, Value};
-use imgtar::{DecodeLimits, Decoder, Limits, Reader};
+use imglayer::estargz::{self, FOOTER_SIZE, TOC_DIGEST, TOC_NAME};
+use imgtar::{Codec, DecodeLimits, Decoder, Limits, Reader};
 
 use crate::cli::Run;
 use crate::context::Context;
@@ -150,11 +151,16 @@ fn describe_image(image: &Image, text: &mut String) {
             .rsplit('.')
             .next()
             .unwrap_or_default();
+        let form = if layer.annotations.contains_key(TOC_DIGEST) {
+            " eStargz"
+        } else {
+            ""
+        };
         line(
             text,
             2,
             &number.to_string(),
-            &format!("{} {} {short} {by}", layer.digest, layer.size),
+            &format!("{} {} {short}{form} {by}", layer.digest, layer.size),
         );
     }
 }
@@ -216,8 +222,15 @@ fn describe_layer(path: &Path) -> Result<String, Failure> {
     limits.missing_end = true;
     let mut reader = Reader::with_limits(&mut tar, limits);
     let mut entries = 0;
-    while reader.next_entry().explain(name)?.is_some() {
+    let mut toc = None;
+    while let Some(mut entry) = reader.next_entry().explain(name)? {
         entries += 1;
+        toc = None;
+        if entry.header().path == TOC_NAME.as_bytes() {
+            let mut content = HashingReader::new(&mut entry);
+            io::copy(&mut content, &mut io::sink()).explain(name)?;
+            toc = Some(content.finish().0);
+        }
     }
     let (diff_id, uncompressed_size, _) = tar.finish();
     let (digest, size, _) = blob.finish();
@@ -228,7 +241,22 @@ fn describe_layer(path: &Path) -> Result<String, Failure> {
     line(&mut text, 1, "size", &size);
     line(&mut text, 1, "as tar", &uncompressed_size);
     line(&mut text, 1, "entries", &entries);
+    if let Some(toc) = toc.filter(|_| codec == Codec::Gzip)
+        && has_estargz_footer(path)?
+    {
+        line(&mut text, 1, "eStargz TOC", &toc);
+    }
     Ok(text)
+}
+
+/// Whether readers of eStargz would find a table of contents by the end of a layer.
+fn has_estargz_footer(path: &Path) -> Result<bool, Failure> {
+    let mut file = fs::File::open(path)?;
+    let size = file.metadata()?.len();
+    let mut end = Vec::new();
+    file.seek(SeekFrom::Start(size.saturating_sub(FOOTER_SIZE as u64)))?;
+    file.read_to_end(&mut end)?;
+    Ok(estargz::toc_offset(&end).is_some())
 }
 
 fn line(text: &mut String, depth: usize, name: &str, value: &dyn fmt::Display) {

@@ -167,7 +167,13 @@ pub(crate) fn stat(path: &Path, entry: &LayerPath) -> Result<Found, Error> {
 
 /// Looks at the file at `path`, following symlinks.
 pub(crate) fn look(path: &Path) -> io::Result<Found> {
-    fs_err::metadata(path).map(|metadata| Found::of(&metadata))
+    // The words of `fs_err` for this are its own.
+    path.metadata()
+        .map(|metadata| Found::of(&metadata))
+        .map_err(|error| {
+            let text = format!("cannot look at `{}`: {error}", path.display());
+            io::Error::new(error.kind(), text)
+        })
 }
 
 /// Returns the text of the symlink at `path`, in the form that a layer has.

@@ -39,7 +39,7 @@ fn missing_and_unfit_files_are_named_with_their_place_in_the_layer() {
 
     let error = builder.file(path("a/b"), disk.path("missing")).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
-    insta::assert_snapshot!(text(&disk, &error), @"input for a/b: failed to query resolved metadata `DISK/missing`: No such file or directory (os error 2)");
+    insta::assert_snapshot!(text(&disk, &error), @"input for a/b: cannot look at `DISK/missing`: No such file or directory (os error 2)");
 
     let error = builder.file(path("a"), disk.root()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);

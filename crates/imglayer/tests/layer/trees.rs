@@ -121,7 +121,7 @@ fn links_that_lead_nowhere_or_in_circles_are_errors_where_they_are_followed() {
     d 755 t/
     l 777 t/x -> /nonexistent/target
     ");
-    insta::assert_snapshot!(tree_with(&dangling, "t", SymlinkPolicy::Follow).unwrap_err(), @"input for t/x: failed to query resolved metadata `DISK/t/x`: No such file or directory (os error 2)");
+    insta::assert_snapshot!(tree_with(&dangling, "t", SymlinkPolicy::Follow).unwrap_err(), @"input for t/x: cannot look at `DISK/t/x`: No such file or directory (os error 2)");
 
     let mutual = Disk::new();
     mutual.directory("a/t");

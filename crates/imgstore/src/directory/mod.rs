@@ -114,8 +114,10 @@ impl DirectoryStore {
     /// [`ErrorKind::NotFound`] when it is not there, [`ErrorKind::InvalidInput`] when it is no directory.
     pub fn open(root: impl Into<PathBuf>) -> Result<Self> {
         let root = root.into();
-        let found =
-            fs_err::metadata(&root).map_err(|error| Error::from_io("opening a store", error))?;
+        // The words of `fs_err` for this are its own.
+        let found = root.metadata().map_err(|error| {
+            Error::from_io(format!("opening the store {}", root.display()), error)
+        })?;
         if !found.is_dir() {
             let text = format!("{} is no directory", root.display());
             return Err(Error::new(ErrorKind::InvalidInput, text));

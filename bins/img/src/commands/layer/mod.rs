@@ -18,7 +18,6 @@ use imglayer::{
 
 use super::description;
 use super::encoding::{self, EncodingFlags};
-use super::estargz;
 use crate::cli::Run;
 use crate::cli::value::{KeyAndValue, NameAndFile};
 use crate::context::Context;
@@ -137,15 +136,18 @@ impl Run for Arguments {
             "" => encoding::codec_of_path(&self.output),
             name => encoding::codec("--format", name)?,
         };
+        // What eStargz cannot be is told of with its own words first.
+        let mut format = self.encoding.format(context, codec)?;
         let encode_options = self.encoding.options(context, codec)?;
-        let format = self.encoding.format(context, codec)?;
+        encoding::warn_of_name(context, &self.output, codec);
         let plan = self.plan(context)?;
         for warning in plan.warnings() {
             context.report.warn(warning);
         }
+        self.encoding.prioritize(&mut format, &plan)?;
         let output = Pending::create(context, &self.output)?;
         let (written, output) = imglayer::write_layer_as(&plan, &format, &encode_options, output)?;
-        estargz::warn_of_missing(context, &written.missing);
+        self.encoding.warn_of_list(context, &written);
         let mut outputs = Outputs::default();
         outputs.add(output);
         let metadata = self.layer_metadata(context, written.metadata)?;
