@@ -20,6 +20,8 @@ mod profile;
 mod recorder;
 mod running;
 mod token;
+#[cfg(feature = "wire")]
+mod wire;
 
 pub use answers::{answer, body_of, handler, refusal, respond};
 pub use class::{RequestClass, query_value, query_values, repository_of};
@@ -30,6 +32,8 @@ pub use profile::{Fact, Login, Mark, Modelled, PASSWORD, Profile, USER, World, d
 pub use recorder::{Exchange, Recorder};
 pub use running::{Protocols, Running};
 pub use token::{ExpiresIn, Issued, Post, Scopes, TokenField, TokenOptions, TokenServer, Verdict};
+#[cfg(feature = "wire")]
+pub use wire::Wire;
 
 /// What every secret of a test contains.
 pub const CANARY: &str = "imgkit-canary-";

@@ -115,7 +115,11 @@ impl Accustomed {
         };
         let body = body.to_bytes();
         let again = http::Request::from_parts(parts, body_of(body.clone()));
-        let response = Arc::clone(&self.inner).handle(again).await;
+        let mut response = Arc::clone(&self.inner).handle(again).await;
+        if customs.no_referrers {
+            // Whoever does not keep the list does not say that he does.
+            response.headers_mut().remove("oci-subject");
+        }
         if response.status().is_success() {
             let mut tagged = lock(&self.tagged);
             tagged.types.insert(key, media_type);
