@@ -196,7 +196,7 @@ impl ClientBuilder {
             security: self.security,
             mirrors: self.mirrors,
             gateway: self.gateway,
-            sessions: Mutex::new(HashMap::new()),
+            sessions: Arc::new(Mutex::new(HashMap::new())),
         })))
     }
 }

@@ -18,6 +18,7 @@ use tokio::sync::Semaphore;
 pub use self::builder::ClientBuilder;
 pub use self::gateway::Gateway;
 pub use self::mirror::Mirror;
+use self::observer::Both;
 pub(crate) use self::observer::Counted;
 pub use self::observer::{Counters, Event, Observer};
 use crate::error::Result;
@@ -77,8 +78,12 @@ pub(crate) struct Inner {
     security: BTreeMap<RegistryHost, Security>,
     mirrors: BTreeMap<RegistryHost, Vec<Mirror>>,
     gateway: Option<Gateway>,
-    sessions: Mutex<HashMap<(RegistryHost, Role), Arc<Session>>>,
+    /// Shared by the clients that [`Client::scoped`] makes of one another.
+    sessions: Arc<Sessions>,
 }
+
+/// What is known of each registry: how it is reached, and the tokens for it.
+type Sessions = Mutex<HashMap<(RegistryHost, Role), Arc<Session>>>;
 
 impl Client {
     /// Starts with the settings: nobody logged in, no proxy, no mirror.
@@ -110,6 +115,36 @@ impl Client {
             }
         }
         Ok(Remote::new(self.clone(), origin, name, mirrors))
+    }
+
+    /// Makes a client for one piece of work: with the settings, connections and tokens of this one, but with a ceiling on
+    /// requests in flight of its own, and somebody who hears of its requests only. 0 requests count as 1.
+    ///
+    /// What watches this client hears of them as well.
+    #[must_use]
+    pub fn scoped(&self, max_requests_in_flight: usize, observer: Arc<dyn Observer>) -> Self {
+        let inner = &*self.0;
+        let permits = max_requests_in_flight.clamp(1, Semaphore::MAX_PERMITS);
+        let observer = match &inner.observer {
+            Some(first) => Arc::new(Both(Arc::clone(first), observer)) as Arc<dyn Observer>,
+            None => observer,
+        };
+        Self(Arc::new(Inner {
+            transport: Arc::clone(&inner.transport),
+            clock: Arc::clone(&inner.clock),
+            keychain: Arc::clone(&inner.keychain),
+            observer: Some(observer),
+            ceiling: Arc::new(Semaphore::new(permits)),
+            runtime: inner.runtime.clone(),
+            policy: inner.policy.clone(),
+            patience: inner.patience,
+            follows_foreign_urls: inner.follows_foreign_urls,
+            allowed_realms: inner.allowed_realms.clone(),
+            security: inner.security.clone(),
+            mirrors: inner.mirrors.clone(),
+            gateway: inner.gateway.clone(),
+            sessions: Arc::clone(&inner.sessions),
+        }))
     }
 
     /// Returns the settings and what is shared.

@@ -129,6 +129,16 @@ impl Observer for Counters {
     }
 }
 
+/// Tells two observers.
+pub(super) struct Both(pub(super) Arc<dyn Observer>, pub(super) Arc<dyn Observer>);
+
+impl Observer for Both {
+    fn observe(&self, event: &Event) {
+        self.0.observe(event);
+        self.1.observe(event);
+    }
+}
+
 /// Counts the bytes of one body for the observer, if there is one.
 #[derive(Clone)]
 pub(crate) struct Counted {

@@ -23,7 +23,7 @@ impl BlobSource for Remote {
     fn stat<'a>(&'a self, digests: &'a [Digest]) -> BoxFuture<'a, imgstore::Result<Vec<Presence>>> {
         Box::pin(async move {
             let found: Result<Vec<Presence>> = stream::iter(digests.iter().copied())
-                .map(|digest| async move { self.stat_blob(&digest).await })
+                .map(|digest| async move { self.head_blob(&digest).await })
                 .buffered(ASKED_AT_ONCE)
                 .try_collect()
                 .await;
@@ -64,7 +64,7 @@ impl BlobSource for Remote {
             }
             if range.is_empty() {
                 // No range of HTTP is empty, but that there is such a blob must be true.
-                return match self.stat_blob(&descriptor.digest).await? {
+                return match self.head_blob(&descriptor.digest).await? {
                     Presence::Absent => {
                         Err(imgstore::Error::not_found(&descriptor.digest, self.host()))
                     }
@@ -82,8 +82,12 @@ impl BlobSource for Remote {
 }
 
 impl Remote {
-    /// Asks the sites in turn, until one has the blob.
-    async fn stat_blob(&self, digest: &Digest) -> Result<Presence> {
+    /// Asks whether there is a blob, without reading it.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Denied`], and those of the way there. That there is none is no error.
+    pub async fn head_blob(&self, digest: &Digest) -> Result<Presence> {
         let mut earlier = Vec::new();
         let mut found = Presence::Absent;
         for (position, site) in self.sites().iter().enumerate() {

@@ -91,6 +91,17 @@ impl Remote {
         &self.0.name
     }
 
+    /// Returns the repository as the registry itself has it, with no mirror asked before: for whoever decides by what
+    /// is there what is to be written.
+    #[must_use]
+    pub fn without_mirrors(&self) -> Self {
+        Self(Arc::new(Parts {
+            client: self.0.client.clone(),
+            name: self.0.name.clone(),
+            sites: vec![self.origin().clone()],
+        }))
+    }
+
     pub(crate) fn inner(&self) -> &Inner {
         self.0.client.inner()
     }

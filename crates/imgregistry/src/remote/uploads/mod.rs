@@ -76,6 +76,21 @@ impl Remote {
         if let Presence::Present { .. } = site.stat_blob(self, &descriptor.digest).await? {
             return Ok(Uploaded::AlreadyThere);
         }
+        self.upload_missing(descriptor, source, from).await
+    }
+
+    /// Sends a blob that the registry was asked for and does not have, as [`upload`](Self::upload) does otherwise.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`upload`](Self::upload).
+    pub async fn upload_missing(
+        &self,
+        descriptor: &Descriptor,
+        source: &dyn BlobSource,
+        from: Option<&Repository>,
+    ) -> Result<Uploaded> {
+        let site = self.origin();
         let settings = Settings {
             mount_from: from.map(|from| site.session.name(from)),
             ..Settings::default()
