@@ -16,9 +16,10 @@ use crate::run::{Result, cargo, describe, root};
 const CANARY: [&str; 2] = ["imgkit-", "canary-"];
 
 /// The crates whose tests have secrets.
-const PACKAGES: [&str; 7] = [
+const PACKAGES: [&str; 8] = [
     "imgauth",
     "imgpull",
+    "imgpush",
     "imgregistry",
     "imgserve",
     "imgtest",

@@ -1,0 +1,85 @@
+//! Manifests, indexes and tags.
+
+use imgcore::{Descriptor, Digest};
+use imgregistry::{ErrorKind as RegistryKind, Remote, TagOrDigest};
+
+use super::{Executor, referrers};
+use crate::plan::immutable;
+use crate::report::Effect;
+use crate::{Error, Event, ManifestStep, Result, Step};
+
+impl Executor<'_> {
+    /// Writes a manifest or an index under its name, unless it stands there.
+    pub(super) async fn write(
+        &self,
+        step: &Step,
+        manifest: &ManifestStep,
+        remote: &Remote,
+    ) -> Result<Effect> {
+        let mut is_written = false;
+        if !manifest.is_there {
+            is_written = self.put(step, manifest, remote).await?;
+        } else if let Some((subject, referrer)) = self.referrer(manifest) {
+            // It may be there, and its writer did not get as far as the list.
+            self.list(remote, subject, referrer).await?;
+        }
+        self.progress.tell(Event::ManifestDone {
+            digest: manifest.manifest.digest,
+            at: manifest.at.clone(),
+            to: (*step.to).clone(),
+            is_written,
+        });
+        Ok(if is_written {
+            Effect::Written
+        } else {
+            Effect::Skipped
+        })
+    }
+
+    /// Returns what a manifest refers to, and what a list of referrers says about it.
+    fn referrer(&self, manifest: &ManifestStep) -> Option<(Digest, &Descriptor)> {
+        let (image, node) = manifest.node;
+        let body = self.batch.members()[image].nodes()[node].body.as_ref()?;
+        Some((body.subject?, body.as_referrer.as_ref()?))
+    }
+
+    /// Lists a referrer, one after the other: of two that write a list at once, one is lost.
+    async fn list(&self, remote: &Remote, subject: Digest, referrer: &Descriptor) -> Result<()> {
+        let _turn = self.listing.lock().await;
+        referrers::list(remote, &subject, referrer).await
+    }
+
+    /// Returns whether it was written: somebody else may have been faster.
+    async fn put(&self, step: &Step, manifest: &ManifestStep, remote: &Remote) -> Result<bool> {
+        let (image, node) = manifest.node;
+        let node = &self.batch.members()[image].nodes()[node];
+        let Some(body) = &node.body else {
+            return Ok(false);
+        };
+        let media_type = &node.descriptor.media_type;
+        let put = remote.put_manifest(&manifest.at, media_type, body.bytes.clone());
+        match (put.await, &manifest.at) {
+            (Ok(put), _) => {
+                if !put.processed_subject
+                    && let Some((subject, referrer)) = self.referrer(manifest)
+                {
+                    self.list(remote, subject, referrer).await?;
+                }
+                Ok(true)
+            }
+            (Err(error), TagOrDigest::Tag(tag)) if error.kind() == RegistryKind::Immutable => {
+                let now = remote.head_manifest(&manifest.at).await.ok().flatten();
+                let have = now.map(|now| now.digest).or(manifest.replaces);
+                let want = node.descriptor.digest;
+                if have == Some(want) {
+                    return Ok(false);
+                }
+                Err(immutable(&step.to, tag, have, want))
+            }
+            (Err(error), at) => {
+                let what = format!("{at} is not written to {}", step.to);
+                Err(Error::registry(what, error))
+            }
+        }
+    }
+}

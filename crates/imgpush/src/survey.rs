@@ -1,0 +1,201 @@
+//! What the registries hold of what is to be pushed.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use futures_util::{StreamExt, stream};
+use imgcore::{Digest, RegistryHost, Tag};
+use imgregistry::{Client, ErrorKind as RegistryKind, Remote, TagOrDigest};
+use imgstore::{BlobSourceExt, Presence};
+
+use crate::plan::names_of;
+use crate::{
+    Action, Batch, Dedup, Error, Holdings, Image, Location, MountMode, Options, Plan,
+    VerifyExisting, plan,
+};
+
+/// Asks the registries what they have, by HEAD requests only.
+///
+/// First the tags are asked for. Where one has the digest that it is to have, a single image needs no more; of others the
+/// digests of the root and of what it leads to are asked for, as [`Options::verify_existing`] says. Then come the blobs that
+/// several repositories of a registry want: one that has them already is where the others get them from.
+///
+/// That a registry does not answer is noted, and fails the images that depend on it.
+pub async fn survey(client: &Client, batch: &Batch, options: &Options) -> Holdings {
+    let mut holdings = Holdings::default();
+    let tags = questions(batch, |image| {
+        names_of(image)
+            .map(|(tag, _)| TagOrDigest::Tag(tag.clone()))
+            .collect()
+    });
+    ask(client, &mut holdings, tags, options.jobs).await;
+    let mut digests = Vec::new();
+    for member in batch.members() {
+        let to = &member.image.destination;
+        let nodes = member.nodes();
+        let root = nodes.len().saturating_sub(1);
+        for (place, node) in nodes.iter().enumerate() {
+            let digest = node.descriptor.digest;
+            let is_tagged = is_tagged(&holdings, &member.image, digest);
+            let root_is_tagged = is_tagged || {
+                let root = nodes[root].descriptor.digest;
+                is_tagged_root(&holdings, &member.image, root)
+            };
+            let is_trusted = root_is_tagged && options.verify_existing == VerifyExisting::None;
+            if !is_tagged && (place == root || !is_trusted) {
+                digests.push((to.clone(), TagOrDigest::Digest(digest)));
+            }
+        }
+    }
+    ask(client, &mut holdings, digests, options.jobs).await;
+    if options.dedup != Dedup::Off && options.mount != MountMode::Off {
+        let first = plan(batch, &holdings, options);
+        let shared = unknown_blobs(&first, |digest, wanted| wanted[digest] > 1);
+        ask_blobs(client, &mut holdings, shared, options.jobs).await;
+    }
+    holdings
+}
+
+/// Asks for everything that a plan depends on, and decides: what a push would do, without doing it.
+///
+/// Blobs are asked for as well, each once a repository, and the sources are asked who has those that are missing.
+pub async fn dry_run(client: &Client, batch: &Batch, options: &Options) -> Plan {
+    let mut holdings = survey(client, batch, options).await;
+    let first = plan(batch, &holdings, options);
+    let blobs = unknown_blobs(&first, |_, _| true);
+    ask_blobs(client, &mut holdings, blobs, options.jobs).await;
+    note_sources(batch, &first, &mut holdings).await;
+    plan(batch, &holdings, options)
+}
+
+/// A blob in a repository.
+type Place = (Arc<Location>, Digest);
+
+/// Returns the blobs of which it is not known whether they are there. `is_wanted` is also told how many repositories of
+/// a registry want each.
+fn unknown_blobs(
+    plan: &Plan,
+    is_wanted: impl Fn(&(RegistryHost, Digest), &HashMap<(RegistryHost, Digest), usize>) -> bool,
+) -> Vec<Place> {
+    let places = || {
+        plan.steps().iter().filter_map(|step| match &step.action {
+            Action::Blob(blob) if blob.is_there.is_none() => Some((&step.to, blob.blob.digest)),
+            _ => None,
+        })
+    };
+    let mut wanted: HashMap<(RegistryHost, Digest), usize> = HashMap::new();
+    for (to, digest) in places() {
+        *wanted.entry((to.registry.clone(), digest)).or_default() += 1;
+    }
+    let chosen =
+        places().filter(|(to, digest)| is_wanted(&(to.registry.clone(), *digest), &wanted));
+    chosen
+        .map(|(to, digest)| (Arc::clone(to), digest))
+        .collect()
+}
+
+async fn ask_blobs(client: &Client, holdings: &mut Holdings, places: Vec<Place>, jobs: usize) {
+    let mut answers = stream::iter(places)
+        .map(|(to, digest)| async move {
+            let found = match client.repository(&to.registry, &to.repository) {
+                Ok(remote) => remote.without_mirrors().head_blob(&digest).await.ok(),
+                Err(_) => None,
+            };
+            (to, digest, found)
+        })
+        .buffer_unordered(jobs.max(1));
+    while let Some((to, digest, found)) = answers.next().await {
+        match found {
+            Some(Presence::Present { .. }) => holdings.note_blob(&to, digest, true),
+            Some(Presence::Absent) => holdings.note_blob(&to, digest, false),
+            _ => {}
+        }
+    }
+}
+
+async fn note_sources(batch: &Batch, first: &Plan, holdings: &mut Holdings) {
+    for (digest, suppliers) in &first.suppliers {
+        for &place in suppliers {
+            let sources = &batch.members()[place].image.sources;
+            for source in sources.iter() {
+                if holdings.source(digest).is_some() {
+                    break;
+                }
+                let found = source.blobs.stat_one(digest).await;
+                if let Ok(Presence::Present { .. }) = found {
+                    holdings.note_source(*digest, &source.name);
+                }
+            }
+        }
+    }
+}
+
+fn is_tagged(holdings: &Holdings, image: &Image, digest: Digest) -> bool {
+    names_of(image).any(|(tag, wanted)| wanted == digest && has(holdings, image, tag, digest))
+}
+
+fn is_tagged_root(holdings: &Holdings, image: &Image, root: Digest) -> bool {
+    let mut tags = image.tags.iter();
+    tags.any(|tag| has(holdings, image, tag, root))
+}
+
+fn has(holdings: &Holdings, image: &Image, tag: &Tag, digest: Digest) -> bool {
+    let at = TagOrDigest::Tag(tag.clone());
+    holdings.manifest(&image.destination, &at) == Some(Some(digest))
+}
+
+/// A name in a repository.
+type Question = (Location, TagOrDigest);
+
+fn questions(batch: &Batch, of: impl Fn(&Image) -> Vec<TagOrDigest>) -> Vec<Question> {
+    let members = batch.members().iter();
+    let members = members.filter(|member| member.documents.is_ok());
+    members
+        .flat_map(|member| {
+            let to = &member.image.destination;
+            let names = of(&member.image).into_iter();
+            names.map(|name| (to.clone(), name)).collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+async fn ask(client: &Client, holdings: &mut Holdings, questions: Vec<Question>, jobs: usize) {
+    let mut seen = HashSet::new();
+    let mut fresh = questions;
+    fresh.retain(|question| seen.insert(question.clone()));
+    drop(seen);
+    let mut answers = stream::iter(fresh)
+        .map(|(to, at)| async move {
+            let answer = match client.repository(&to.registry, &to.repository) {
+                Ok(remote) => head(&remote, &at).await,
+                Err(error) => Err(error),
+            };
+            (to, at, answer)
+        })
+        .buffer_unordered(jobs.max(1));
+    while let Some((to, at, answer)) = answers.next().await {
+        match answer {
+            Ok(found) => holdings.note_manifest(&to, at, found),
+            Err(error) if says_nothing(error.kind()) => {}
+            Err(error) => {
+                let what = format!("{to} does not say what it has");
+                let error = Error::registry(what, error);
+                holdings.note_failure(&to, at, error);
+            }
+        }
+    }
+}
+
+async fn head(remote: &Remote, at: &TagOrDigest) -> imgregistry::Result<Option<Digest>> {
+    let found = remote.without_mirrors().head_manifest(at).await?;
+    Ok(found.map(|found| found.digest))
+}
+
+/// Whether a refusal to answer says nothing of whether the push will work. Registries have been seen to deny that a
+/// repository may be read before it exists, and there are accounts that may only write.
+pub(crate) fn says_nothing(kind: RegistryKind) -> bool {
+    matches!(
+        kind,
+        RegistryKind::Denied | RegistryKind::Protocol | RegistryKind::Unsupported
+    )
+}
