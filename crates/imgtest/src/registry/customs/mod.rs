@@ -130,6 +130,8 @@ pub enum Mounts {
     Refused(u16),
     /// 201, or this status when the source does not have the blob.
     UnknownSource(u16),
+    /// 201, or 202 with a session; this status without a source.
+    NeedsSource(u16),
     /// 201 within the first part of the repository's name; 202 across.
     SameOwner,
     /// 201 when a manifest in the source repository names the blob; 202 before.

@@ -55,7 +55,11 @@ impl Accustomed {
             (Mounts::Refused(status), _) => {
                 return refuse(request, *status, "UNSUPPORTED", "no mounts here").await;
             }
-            (Mounts::Done | Mounts::UnknownSource(_), _) => false,
+            (Mounts::NeedsSource(status), None) => {
+                let text = "the source of the mount is missing";
+                return refuse(request, *status, "UNSUPPORTED", text).await;
+            }
+            (Mounts::Done | Mounts::NeedsSource(_) | Mounts::UnknownSource(_), _) => false,
             (Mounts::SameOwner, Some(from)) => owner(from) != owner(repository),
             (Mounts::CommittedOnly, Some(from)) => {
                 let digest = query_value(&query, "mount").unwrap_or_default();

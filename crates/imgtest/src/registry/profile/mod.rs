@@ -5,6 +5,8 @@
 mod document;
 mod facts;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

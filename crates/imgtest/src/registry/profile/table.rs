@@ -23,7 +23,8 @@ pub(super) fn profiles() -> Vec<Profile> {
         quay(),
         artifactory(false),
         artifactory(true),
-        harbor(),
+        harbor(400),
+        harbor(401),
         gitlab(),
         zot(),
     ];
@@ -201,6 +202,7 @@ fn quay() -> Profile {
     quay.login = tokens("https://quay.io/v2/auth", "quay.io", |options| {
         options.users.insert("team+robot".into(), PASSWORD.into());
     });
+    quay.customs.mounts = Mounts::NeedsSource(400);
     quay.customs.blobs.storage = Some("https://cdn01.quay.io".into());
     quay
 }
@@ -228,15 +230,19 @@ fn artifactory(refuses_whole_put: bool) -> Profile {
     artifactory
 }
 
-fn harbor() -> Profile {
+fn harbor(unknown_source: u16) -> Profile {
     let mut harbor = profile("Harbor", "harbor.example.com", "https://harbor.example.com");
+    harbor.variant = Some(match unknown_source {
+        400 => "400 for unknown sources",
+        _ => "401 for unknown sources",
+    });
     let realm = "https://harbor.example.com/service/token";
     harbor.login = tokens(realm, "harbor-registry", |options| {
         options.expires_in = ExpiresIn::Seconds(1800);
         options.life = Duration::from_secs(1800);
     });
     harbor.customs.uploads.location = LocationForm::Absolute;
-    harbor.customs.mounts = Mounts::UnknownSource(400);
+    harbor.customs.mounts = Mounts::UnknownSource(unknown_source);
     harbor.customs.manifests.needs_accept = true;
     harbor.customs.manifests.immutable_tags = Some((412, "PRECONDITION"));
     harbor
