@@ -85,6 +85,12 @@ impl Member {
     pub(crate) fn nodes(&self) -> &[Node] {
         self.documents.as_ref().map_or(&[], |it| it.0.as_slice())
     }
+
+    /// Returns whether the root refers to another manifest, as signatures do.
+    pub(crate) fn is_referrer(&self) -> bool {
+        let root = self.nodes().last().and_then(|root| root.body.as_ref());
+        root.is_some_and(|root| root.subject.is_some())
+    }
 }
 
 impl Body {

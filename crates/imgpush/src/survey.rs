@@ -105,10 +105,8 @@ async fn ask_blobs(client: &Client, holdings: &mut Holdings, places: Vec<Place>,
         })
         .buffer_unordered(jobs.max(1));
     while let Some((to, digest, found)) = answers.next().await {
-        match found {
-            Some(Presence::Present { .. }) => holdings.note_blob(&to, digest, true),
-            Some(Presence::Absent) => holdings.note_blob(&to, digest, false),
-            _ => {}
+        if let Some(found) = found {
+            holdings.note_blob(&to, digest, found != Presence::Absent);
         }
     }
 }

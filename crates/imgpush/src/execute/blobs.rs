@@ -19,7 +19,7 @@ impl Executor<'_> {
         let is_there = match blob.is_there {
             Some(known) => known,
             None => match remote.head_blob(&blob.blob.digest).await {
-                Ok(found) => matches!(found, Presence::Present { .. }),
+                Ok(found) => found != Presence::Absent,
                 Err(error) if says_nothing(error.kind()) => false,
                 Err(error) => {
                     return Outcome::Ended(Effect::Failed(self.refused(step, blob, error)));

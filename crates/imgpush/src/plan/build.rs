@@ -15,9 +15,16 @@ use crate::{
 /// Decides what is to be done. Nothing is asked: the same images, holdings and options give the same plan.
 pub fn plan(batch: &Batch, holdings: &Holdings, options: &Options) -> Plan {
     let mut planner = Planner::new(batch, holdings, options);
-    for (place, member) in batch.members().iter().enumerate() {
-        planner.images.push(PlannedImage::default());
-        planner.add(place, member);
+    planner
+        .images
+        .resize_with(batch.len(), PlannedImage::default);
+    // What refers to an image comes after the image, in whatever order they were given.
+    for is_referrer in [false, true] {
+        for (place, member) in batch.members().iter().enumerate() {
+            if member.is_referrer() == is_referrer {
+                planner.add(place, member);
+            }
+        }
     }
     mounts::choose(&mut planner);
     Plan {

@@ -1,5 +1,5 @@
-//! Pushes to doubles of registries, with every request counted on the registry's side. Nothing sleeps and nothing leaves
-//! the process.
+//! Pushes to doubles of registries, with every request counted on the registry's side. Nothing sleeps, and but for `real`
+//! nothing leaves the process.
 
 #![allow(
     clippy::panic,
@@ -13,6 +13,7 @@ mod dedup;
 mod faults;
 mod many;
 mod profiles;
+mod real;
 mod referrers;
 mod refused;
 mod world;

@@ -15,7 +15,7 @@ use imgtest::registry::{Fault, Faults, RequestClass, Rule};
 use super::world::{ORIGIN, World, built, built_for, index_to, location, to};
 
 /// A signature of an image, say.
-fn artifact(subject: &Descriptor, kind: &str) -> Image {
+pub(crate) fn artifact(subject: &Descriptor, kind: &str) -> Image {
     let manifest = serde_json::json!({
         "schemaVersion": 2,
         "mediaType": MediaType::OCI_MANIFEST.as_str(),
@@ -74,8 +74,8 @@ async fn referrers_follow_their_subject() {
         artifact(&image.manifest, "application/x-signature"),
         artifact(&image.manifest, "application/x-sbom"),
     );
-    // The order of the images does not matter for their documents: each is whole by itself.
-    let images = [to(&image, "team/app", "v1"), one.clone(), other.clone()];
+    // In whatever order they are given.
+    let images = [one.clone(), to(&image, "team/app", "v1"), other.clone()];
     let report = world.push(images.clone()).await;
     assert_eq!(report.written, 3);
     let puts = world.registry.of(RequestClass::PutManifest);
