@@ -39,8 +39,8 @@ struct State {
     failed: BTreeMap<usize, Attempt>,
     /// What kind the most telling failure was.
     kind: Option<StoreKind>,
-    /// The source that gave bytes last.
-    used: Option<Arc<str>>,
+    /// The place of the source that gave bytes last.
+    used: Option<usize>,
 }
 
 /// How many bytes came from each source.
@@ -94,14 +94,54 @@ impl Supply {
         true
     }
 
+    /// Asks the sources, and returns whether all of them say that they lack the blob.
+    pub(crate) async fn lacks(&self, blob: &Descriptor) -> bool {
+        let parts = &*self.0;
+        if blob.data.is_some() || parts.sources.len() > parts.near {
+            return false;
+        }
+        for source in &parts.sources {
+            let found = source.blobs.stat_one(&blob.digest).await;
+            if !matches!(found, Ok(Presence::Absent)) {
+                return false;
+            }
+        }
+        for (place, source) in parts.sources.iter().enumerate() {
+            let error = imgstore::Error::not_found(&blob.digest, &source.name);
+            self.failed(place, blob.digest, &error);
+        }
+        true
+    }
+
     /// Returns the name of the source that gave bytes last.
     pub(crate) fn used(&self) -> String {
-        let state = self.state();
-        state
-            .used
-            .as_ref()
-            .map(ToString::to_string)
+        let used = self.state().used;
+        let used = used.and_then(|place| self.0.sources.get(place));
+        used.map(|source| source.name.to_string())
             .unwrap_or_default()
+    }
+
+    /// Reads the whole blob from the source that gave bytes last, and returns whether they are wrong. That source is not
+    /// asked again then.
+    pub(crate) async fn is_damaged(&self, blob: &Descriptor) -> bool {
+        let used = self.state().used;
+        let Some((place, source)) = used.and_then(|it| Some((it, self.0.sources.get(it)?))) else {
+            return false;
+        };
+        let read = async {
+            let mut bytes = source.blobs.open(blob).await?;
+            while let Some(piece) = bytes.next().await {
+                piece?;
+            }
+            imgstore::Result::Ok(())
+        };
+        match read.await {
+            Ok(()) => false,
+            Err(error) => {
+                self.failed(place, blob.digest, &error);
+                true
+            }
+        }
     }
 
     /// Returns why the blob cannot be had, if all sources failed.
@@ -161,7 +201,7 @@ impl Supply {
             }
             match open(source, blob, range.clone()).await {
                 Ok((first, rest)) => {
-                    self.state().used = Some(Arc::clone(&source.name));
+                    self.state().used = Some(place);
                     return Ok(self.watched(place, blob, range.start, first, rest));
                 }
                 Err(error) => self.failed(place, blob.digest, &error),

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use imgregistry::{Mount, Remote, Uploaded};
+use imgregistry::{ErrorKind as RegistryKind, Mount, Remote, Uploaded};
 use imgstore::Presence;
 
 use super::{Executor, Outcome};
@@ -94,18 +94,37 @@ impl Executor<'_> {
             to: (*step.to).clone(),
         });
         let supply = self.supply(step, blob);
-        let from = mount.map(|mount| &mount.repository);
-        match remote.upload_missing(&blob.blob, &supply, from).await {
-            Ok(Uploaded::Mounted) => {
-                let from = from.cloned().unwrap_or_else(|| step.to.repository.clone());
-                Ok(self.done(step, blob, How::Mounted(from)))
-            }
-            Ok(Uploaded::AlreadyThere) => Ok(self.done(step, blob, How::Skipped)),
-            Ok(_) => Ok(self.done(step, blob, How::Sent(supply.used()))),
-            Err(error) => {
-                let unsupplied = supply.error(&blob.blob);
-                Err(unsupplied.unwrap_or_else(|| self.refused(step, blob, error)))
-            }
+        // Known before the registry is asked for an upload that nobody would end.
+        if mount.is_none()
+            && supply.lacks(&blob.blob).await
+            && let Some(error) = supply.error(&blob.blob)
+        {
+            return Err(error);
+        }
+        let mut from = mount.map(|mount| &mount.repository);
+        loop {
+            let how = match remote.upload_missing(&blob.blob, &supply, from).await {
+                Ok(Uploaded::Mounted) => {
+                    let from = from.cloned().unwrap_or_else(|| step.to.repository.clone());
+                    How::Mounted(from)
+                }
+                Ok(Uploaded::AlreadyThere) => How::Skipped,
+                Ok(_) => How::Sent(supply.used()),
+                Err(error) => {
+                    // Bytes are not checked on their way out: when the registry says no, it may be right.
+                    let is_damaged =
+                        may_be_damage(error.kind()) && supply.is_damaged(&blob.blob).await;
+                    if let Some(unsupplied) = supply.error(&blob.blob) {
+                        return Err(unsupplied);
+                    }
+                    if !is_damaged {
+                        return Err(self.refused(step, blob, error));
+                    }
+                    from = None;
+                    continue;
+                }
+            };
+            return Ok(self.done(step, blob, how));
         }
     }
 
@@ -162,6 +181,11 @@ impl Executor<'_> {
         let text = format!("{kind} {} does not get to {}", blob.blob.digest, step.to);
         Error::registry(text, error)
     }
+}
+
+/// Returns whether a registry may have refused a blob for its bytes.
+fn may_be_damage(kind: RegistryKind) -> bool {
+    !kind.is_retryable() && !matches!(kind, RegistryKind::Denied | RegistryKind::Forbidden)
 }
 
 fn refused_mount(step: &Step, blob: &BlobStep, mount: &MountFrom) -> Error {

@@ -5,7 +5,7 @@ use imgregistry::TagOrDigest;
 use imgtest::image::index_of;
 use imgtest::registry::RequestClass;
 
-use super::world::{WRITING, World, built, built_for, index_to, to};
+use super::world::{WRITING, World, built, built_for, index_to, sources_of, to};
 
 #[tokio::test]
 async fn first_push_asks_once_and_sends_once() {
@@ -170,4 +170,33 @@ async fn all_that_is_verified_is_restored() {
         .await;
     assert_eq!(report.sent.blobs, 1);
     assert_eq!(world.registry.count(RequestClass::PutManifest), 0);
+}
+
+#[tokio::test]
+async fn a_report_is_a_text_and_json() {
+    let world = World::new();
+    let (good, bad) = (built(&[1, 2]), built(&[1, 3]));
+    let mut broken = to(&bad, "team/broken", "v1");
+    let mut documents = bad.blobs.clone();
+    documents.remove(&bad.layers[1].digest);
+    broken.sources = sources_of(&documents);
+    let images = [to(&good, "team/app", "v1"), broken];
+    let report = world.try_push(images, &Options::default()).await;
+    let named = |text: String| {
+        text.replace(&good.manifest.digest.to_string(), "good")
+            .replace(&bad.manifest.digest.to_string(), "bad")
+            .replace(&bad.layers[1].digest.to_string(), "layer")
+    };
+    insta::assert_snapshot!(named(report.to_string()), @r"
+    registry.example.com/team/app:v1@good: pushed
+    registry.example.com/team/broken:v1@bad: failed
+      registry.example.com/team/broken does not have layer, and no source has it
+        memory: no blob layer in memory
+    blobs: 4 sent (44630 bytes), 1 mounted (22016 bytes), 0 skipped (0 bytes)
+    manifests and tags: 1 written, 0 unchanged
+    from memory: 44630 bytes
+    requests: 21 (1 GET, 10 HEAD, 5 POST, 5 PUT)
+    ");
+    let json = String::from_utf8(report.to_json()).unwrap();
+    insta::assert_snapshot!(named(json), @r#"{"images":[{"destination":"registry.example.com/team/app","digest":"good","tags":["v1"],"pushed":true,"errors":[]},{"destination":"registry.example.com/team/broken","digest":"bad","tags":["v1"],"pushed":false,"errors":["registry.example.com/team/broken does not have layer, and no source has it\n  memory: no blob layer in memory"]}],"skipped":{"blobs":0,"bytes":0},"mounted":{"blobs":1,"bytes":22016},"sent":{"blobs":4,"bytes":44630},"manifests":{"written":1,"unchanged":0},"bytes_by_source":{"memory":44630},"requests":{"GET":1,"HEAD":10,"POST":5,"PUT":5}}"#);
 }

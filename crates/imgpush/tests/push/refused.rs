@@ -110,6 +110,39 @@ async fn a_source_that_breaks_off_is_followed_by_the_next() {
 }
 
 #[tokio::test]
+async fn wrong_bytes_are_the_fault_of_their_source() {
+    let image = built(&[1]);
+    let layer = &image.layers[0];
+    let damaged = Arc::new(MemoryStore::new());
+    let mut bytes = image.blob(layer).to_vec();
+    bytes[5000] ^= 1;
+    damaged.insert_unchecked(layer.digest, bytes);
+    let mut documents = image.blobs.clone();
+    documents.remove(&layer.digest);
+    let sources = Sources::of("damaged", damaged).with("documents", store_of(&documents));
+
+    let world = World::new();
+    let mut wanted = to(&image, "team/app", "v1");
+    wanted.sources = sources.clone();
+    let report = world.try_push([wanted.clone()], &Options::default()).await;
+    let [error] = report.images[0].errors.as_slice() else {
+        panic!("{report}");
+    };
+    let kind = error.kind();
+    let is_damage = matches!(kind, ErrorKind::Source(StoreKind::DigestMismatch { .. }));
+    assert!(is_damage, "{error}");
+    assert_eq!(error.attempts()[0].source, "damaged");
+
+    // Another source may have it right.
+    wanted.sources = sources.with("whole", store_of(&image.blobs));
+    let report = world.push([wanted]).await;
+    assert_eq!(report.bytes_by_source["whole"], layer.size);
+    world
+        .assert_has("team/app", "v1", &image.manifest, &image.blobs)
+        .await;
+}
+
+#[tokio::test]
 async fn layers_that_must_not_be_sent_are_named() {
     let world = World::new();
     let image = built(&[1, 2]);
