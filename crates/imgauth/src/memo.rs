@@ -20,23 +20,23 @@ pub(crate) struct Memo<K, V> {
 type Slot<V> = Arc<Mutex<Option<(V, SystemTime)>>>;
 
 impl<K: Hash + Eq, V: Clone> Memo<K, V> {
-    /// Returns the answer that holds now, or asks for it: `ask` says until when its answer holds.
+    /// Returns the answer that holds now and until when, or asks for it: `ask` says until when its answer holds.
     pub(crate) fn get_or_ask(
         &self,
         key: K,
         now: SystemTime,
         ask: impl FnOnce() -> (V, SystemTime),
-    ) -> V {
+    ) -> (V, SystemTime) {
         let slot = self.slot(key, now);
         let mut entry = lock(&slot);
         if let Some((value, until)) = &*entry
             && now < *until
         {
-            return value.clone();
+            return (value.clone(), *until);
         }
-        let (value, until) = ask();
-        *entry = Some((value.clone(), until));
-        value
+        let answer = ask();
+        *entry = Some(answer.clone());
+        answer
     }
 
     /// Forgets the answers to the questions that are `meant`.
@@ -92,10 +92,11 @@ mod tests {
     #[test]
     fn answer_holds_until_its_time_is_over() {
         let memo = Memo::default();
-        assert_eq!(memo.get_or_ask("key", at(0), || (1, at(10))), 1);
-        assert_eq!(memo.get_or_ask("key", at(9), || (2, at(20))), 1);
-        assert_eq!(memo.get_or_ask("key", at(10), || (3, at(20))), 3);
-        assert_eq!(memo.get_or_ask("other", at(10), || (4, at(20))), 4);
+        let ask = |key, now, value, until| memo.get_or_ask(key, at(now), || (value, at(until)));
+        assert_eq!(ask("key", 0, 1, 10), (1, at(10)));
+        assert_eq!(ask("key", 9, 2, 20), (1, at(10)));
+        assert_eq!(ask("key", 10, 3, 20), (3, at(20)));
+        assert_eq!(ask("other", 10, 4, 20), (4, at(20)));
     }
 
     #[test]
@@ -104,8 +105,8 @@ mod tests {
         memo.get_or_ask("key", at(0), || (1, at(10)));
         memo.get_or_ask("other", at(0), || (2, at(10)));
         memo.forget(|key| *key == "key");
-        assert_eq!(memo.get_or_ask("key", at(0), || (3, at(10))), 3);
-        assert_eq!(memo.get_or_ask("other", at(0), || (4, at(10))), 2);
+        assert_eq!(memo.get_or_ask("key", at(0), || (3, at(10))).0, 3);
+        assert_eq!(memo.get_or_ask("other", at(0), || (4, at(10))).0, 2);
     }
 
     #[test]

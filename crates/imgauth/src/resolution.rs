@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use imgcore::{RegistryHost, Repository};
 
@@ -40,12 +41,32 @@ pub struct Resolution {
     pub credential: Option<RegistryCredential>,
     /// Who was asked, in order, and what each said. It holds no secret.
     pub trail: Vec<Lookup>,
+    /// Until when this holds; whoever remembers it asks again then. `None` where nobody said.
+    pub expires: Option<SystemTime>,
 }
 
 impl Resolution {
     /// A credential that was found, with the trail that led to it.
     pub fn new(credential: Option<RegistryCredential>, trail: Vec<Lookup>) -> Self {
-        Self { credential, trail }
+        Self {
+            credential,
+            trail,
+            expires: None,
+        }
+    }
+
+    /// Says until when this holds.
+    #[must_use]
+    pub fn until(self, expires: SystemTime) -> Self {
+        Self {
+            expires: Some(expires),
+            ..self
+        }
+    }
+
+    /// Returns whether this holds at a time of day.
+    pub fn holds_at(&self, now: SystemTime) -> bool {
+        self.expires.is_none_or(|expires| now < expires)
     }
 
     /// Returns what a person should be told although the look-up went on.

@@ -62,11 +62,11 @@ impl CacheKeychain {
         };
         let who = format!("credential helper {helper}");
         match self.programs.ask_bazel(&helper, &uri, &self.options) {
-            Ok(answer) if answer.is_empty() => {
+            Ok((answer, _)) if answer.is_empty() => {
                 let why = format!("it gives no headers for {uri}");
                 answered(who, Answer::Nothing(why))
             }
-            Ok(answer) => CacheResolution {
+            Ok((answer, _)) => CacheResolution {
                 credential: Some(answer.cache_credential()),
                 trail: vec![Lookup::new(who, Answer::Found("headers".to_owned()))],
             },

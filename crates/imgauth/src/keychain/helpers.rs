@@ -22,6 +22,9 @@ const FAILURE_HOLDS: Duration = Duration::from_secs(30);
 /// What a helper said, or in what way it failed.
 type Said<T> = Result<T, String>;
 
+/// What a helper said, and until when that holds.
+type Held<T> = Said<(T, SystemTime)>;
+
 /// A question: which program, and its input.
 type Question = (PathBuf, String);
 
@@ -39,25 +42,26 @@ impl HelperPrograms {
         helper: &CredentialHelper,
         uri: &str,
         options: &KeychainOptions,
-    ) -> Said<Arc<HelperAnswer>> {
+    ) -> Held<Arc<HelperAnswer>> {
         let found = helper.find(options.workspace.as_deref(), &options.environment);
         let program = found.map_err(|error| error.chain())?;
         let now = (options.clock)();
-        self.bazel
-            .get_or_ask((program.clone(), uri.to_owned()), now, || {
-                let said = run_bazel(&program, uri, options);
-                match said {
-                    Ok(answer) if answer.expires().is_some_and(|until| until <= now) => {
-                        let why = "what it gives held until a time that is over";
-                        (Err(why.to_owned()), after(now, FAILURE_HOLDS))
-                    }
-                    Ok(answer) => {
-                        let until = answer.expires().unwrap_or_else(|| after(now, HOLDS));
-                        (Ok(Arc::new(answer)), until)
-                    }
-                    Err(why) => (Err(why), after(now, FAILURE_HOLDS)),
+        let question = (program.clone(), uri.to_owned());
+        let (said, until) = self.bazel.get_or_ask(question, now, || {
+            let said = run_bazel(&program, uri, options);
+            match said {
+                Ok(answer) if answer.expires().is_some_and(|until| until <= now) => {
+                    let why = "what it gives held until a time that is over";
+                    (Err(why.to_owned()), after(now, FAILURE_HOLDS))
                 }
-            })
+                Ok(answer) => {
+                    let until = answer.expires().unwrap_or_else(|| after(now, HOLDS));
+                    (Ok(Arc::new(answer)), until)
+                }
+                Err(why) => (Err(why), after(now, FAILURE_HOLDS)),
+            }
+        });
+        said.map(|answer| (answer, until))
     }
 
     /// Forgets what helpers said to any of these inputs.
@@ -72,17 +76,18 @@ impl HelperPrograms {
         helper: &HelperName,
         server: &str,
         options: &KeychainOptions,
-    ) -> Said<Option<RegistryCredential>> {
+    ) -> Held<Option<RegistryCredential>> {
         let name = helper.program();
         let found = program::find(&name, &options.environment);
         let program = found.map_err(|error| error.chain())?;
         let now = (options.clock)();
-        self.docker
-            .get_or_ask((program.clone(), server.to_owned()), now, || {
-                let said = run_docker(&program, &name, server, options);
-                let holds = if said.is_ok() { HOLDS } else { FAILURE_HOLDS };
-                (said, after(now, holds))
-            })
+        let question = (program.clone(), server.to_owned());
+        let (said, until) = self.docker.get_or_ask(question, now, || {
+            let said = run_docker(&program, &name, server, options);
+            let holds = if said.is_ok() { HOLDS } else { FAILURE_HOLDS };
+            (said, after(now, holds))
+        });
+        said.map(|answer| (answer, until))
     }
 }
 

@@ -6,6 +6,8 @@ mod options;
 #[cfg(test)]
 mod tests;
 
+use std::time::SystemTime;
+
 use imgcore::{RegistryHost, Repository};
 
 pub use cache::{CacheKeychain, CacheResolution};
@@ -31,7 +33,8 @@ use options::Helpers;
 /// 5. nobody: then requests go without.
 ///
 /// What fails is a warning in the trail, and the search goes on. Answers of helpers are kept until they expire, or for
-/// five minutes where they do not say, or until a registry has [refused](RegistryKeychain::refused) them.
+/// five minutes where they do not say, or until a registry has [refused](RegistryKeychain::refused) them;
+/// [`Resolution::expires`] says until when.
 ///
 /// # Examples
 ///
@@ -62,12 +65,14 @@ struct Search<'a> {
     host: &'a RegistryHost,
     repository: Option<&'a Repository>,
     trail: Vec<Lookup>,
+    /// Until when what was found holds.
+    expires: Option<SystemTime>,
 }
 
 /// What one place said.
 enum Said {
     Failed(String),
-    Found(RegistryCredential),
+    Found(RegistryCredential, SystemTime),
     Nothing(String),
 }
 
@@ -110,8 +115,8 @@ impl Keychain {
         };
         let uri = search.uri();
         let said = match self.programs.ask_bazel(helper, &uri, &self.options) {
-            Ok(answer) => match answer.registry_credential() {
-                Ok(Some(credential)) => Said::Found(credential),
+            Ok((answer, until)) => match answer.registry_credential() {
+                Ok(Some(credential)) => Said::Found(credential, until),
                 Ok(None) => Said::Nothing(format!("it gives no Authorization for {uri}")),
                 Err(error) => Said::Failed(error.chain()),
             },
@@ -149,8 +154,8 @@ impl Keychain {
         };
         let server = search.server();
         let said = match self.programs.ask_docker(&helper, &server, &self.options) {
-            Ok(Some(credential)) => Said::Found(credential),
-            Ok(None) => Said::Nothing(format!("it keeps nothing for {server}")),
+            Ok((Some(credential), until)) => Said::Found(credential, until),
+            Ok((None, _)) => Said::Nothing(format!("it keeps nothing for {server}")),
             Err(why) => Said::Failed(why),
         };
         Some((format!("{member}: {}", helper.program()), said))
@@ -161,7 +166,10 @@ impl RegistryKeychain for Keychain {
     fn resolve(&self, host: &RegistryHost, repository: Option<&Repository>) -> Resolution {
         let mut search = Search::new(host, repository);
         let credential = self.search(&mut search);
-        Resolution::new(credential, search.trail)
+        Resolution {
+            expires: search.expires,
+            ..Resolution::new(credential, search.trail)
+        }
     }
 
     fn refused(&self, host: &RegistryHost, repository: Option<&Repository>) {
@@ -176,6 +184,7 @@ impl<'a> Search<'a> {
             host,
             repository,
             trail: Vec::new(),
+            expires: None,
         }
     }
 
@@ -207,10 +216,11 @@ impl<'a> Search<'a> {
     fn add(&mut self, who: String, said: Said) -> Option<RegistryCredential> {
         let (answer, credential) = match said {
             Said::Failed(why) => (Answer::Failed(why), None),
-            Said::Found(credential) => (
-                Answer::Found(credential.form().to_owned()),
-                Some(credential),
-            ),
+            Said::Found(credential, until) => {
+                self.expires = Some(until);
+                let form = credential.form().to_owned();
+                (Answer::Found(form), Some(credential))
+            }
             Said::Nothing(why) => (Answer::Nothing(why), None),
         };
         self.trail.push(Lookup::new(who, answer));

@@ -248,7 +248,14 @@ mod programs {
             let keychain = Keychain::new(options);
             for &time in times {
                 now.store(time, Ordering::Relaxed);
-                assert!(resolve(&keychain, "r.example/app").credential.is_some());
+                let found = resolve(&keychain, "r.example/app");
+                assert!(found.credential.is_some());
+                let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+                assert!(
+                    found.expires.is_some() && found.holds_at(at(time)),
+                    "{expires}"
+                );
+                assert!(!found.holds_at(at(4000)), "{expires}");
             }
             assert_eq!(scripts.log().lines().count(), asked, "{expires}");
         };

@@ -4,12 +4,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use http::StatusCode;
 use http::header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE};
-use imgauth::RegistryCredential;
+use imgauth::{RegistryCredential, Resolution};
 use imgcore::{RegistryHost, Repository};
 use url::Url;
 
 use super::credentials::{Credentials, direct_header};
 use super::token::Tokens;
+use crate::Role;
 use crate::error::ErrorKind;
 use crate::exchange::{Answer, Exchange, Failure};
 use crate::protocol::challenge::{self, BearerChallenge, Challenge};
@@ -43,6 +44,13 @@ pub(super) struct Realm {
     /// The URL of the request that was refused: a realm may be relative to it.
     pub(super) asked: Url,
     pub(super) challenge: BearerChallenge,
+}
+
+/// What is to be made of a credential.
+struct Wanted<'a> {
+    scheme: Scheme,
+    scopes: &'a ScopeSet,
+    refused: Option<&'a HeaderValue>,
 }
 
 impl Auth {
@@ -103,25 +111,50 @@ impl Auth {
         if matches!(scheme, Scheme::Unexplored | Scheme::Open) {
             return Ok(None);
         }
+        let wanted = Wanted {
+            scheme,
+            scopes,
+            refused,
+        };
         let repository = scopes.needed().repository();
         let resolution = self.credentials.resolve(exchange, repository).await;
-        let credential = resolution.credential.as_ref();
-        let sent = match (scheme, credential) {
+        let mut made = self.make(exchange, &wanted, &resolution).await;
+        let is_refused = resolution.credential.is_some() && made.as_ref().is_err_and(is_refusal);
+        if is_refused {
+            // The token server was shown something that is over: the keychain may have something newer.
+            let newer = self.credentials.renew(exchange, repository, &resolution);
+            let newer = newer.await;
+            if newer.credential != resolution.credential {
+                made = self.make(exchange, &wanted, &newer).await;
+            }
+        }
+        made.map_err(|mut failure| {
+            if failure.error.kind() == ErrorKind::Denied {
+                let next_step = self.explain(exchange.session.host(), repository);
+                failure.error = failure.error.with_next_step(next_step);
+            }
+            failure
+        })
+    }
+
+    /// Makes what the host wants of a credential, if that is not what it refused.
+    async fn make(
+        &self,
+        exchange: Exchange<'_>,
+        wanted: &Wanted<'_>,
+        resolution: &Resolution,
+    ) -> Result<Option<HeaderValue>, Failure> {
+        let refused = wanted.refused;
+        let sent = match (&wanted.scheme, resolution.credential.as_ref()) {
             // What a helper gives as a header goes out as it is, and is never traded for a token.
             (_, Some(credential @ RegistryCredential::Bearer(_)))
             | (Scheme::Basic, Some(credential)) => direct_header(credential),
             (Scheme::Bearer(realm), credential) => {
+                let scopes = wanted.scopes;
                 let token = self
                     .tokens
-                    .token(exchange, &realm, scopes, credential, refused);
-                Some(token.await.map_err(|mut failure| {
-                    if failure.error.kind() == ErrorKind::Denied {
-                        let host = exchange.session.host();
-                        failure.error =
-                            failure.error.with_next_step(self.explain(host, repository));
-                    }
-                    failure
-                })?)
+                    .token(exchange, realm, scopes, credential, refused);
+                Some(token.await?)
             }
             _ => None,
         };
@@ -153,9 +186,9 @@ impl Auth {
         }
         // The keychain may have something newer than what was refused.
         let repository = scopes.needed().repository();
-        let host = exchange.session.host();
-        exchange.client.keychain.refused(host, Some(repository));
-        self.credentials.forget(repository);
+        if let Some(known) = self.credentials.known(repository) {
+            self.credentials.renew(exchange, repository, &known).await;
+        }
         self.current(exchange, &scopes, used).await
     }
 
@@ -175,4 +208,11 @@ impl Auth {
             None => format!("log in to {host}: no credentials were found{looked}"),
         }
     }
+}
+
+/// Returns whether a token server does not take the credentials. Some answer 400 to a refresh token that is over.
+fn is_refusal(failure: &Failure) -> bool {
+    let error = &failure.error;
+    let is_bad_request = error.status() == Some(StatusCode::BAD_REQUEST);
+    error.role() == Role::Token && (error.kind() == ErrorKind::Denied || is_bad_request)
 }

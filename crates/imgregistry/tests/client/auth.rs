@@ -1,7 +1,8 @@
 //! Logging in: what is asked, what is sent, and how often.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, SystemTime};
 
 use imgauth::{Answer, Fixed, Lookup, RegistryCredential, RegistryKeychain, Resolution};
 use imgcore::{RegistryHost, Repository, Tag};
@@ -167,10 +168,10 @@ async fn a_token_is_renewed_before_it_ends() {
     let guarded = guarded(options);
     let repository = remote(patient(guarded.network).keychain(Arc::new(user(HOST))));
     repository.manifest(&tag()).await.unwrap();
-    tokio::time::advance(std::time::Duration::from_secs(79)).await;
+    tokio::time::advance(Duration::from_secs(79)).await;
     repository.manifest(&tag()).await.unwrap();
     assert_eq!(guarded.tokens.len(), 1);
-    tokio::time::advance(std::time::Duration::from_secs(2)).await;
+    tokio::time::advance(Duration::from_secs(2)).await;
     repository.manifest(&tag()).await.unwrap();
     assert_eq!(guarded.tokens.len(), 2);
 }
@@ -254,13 +255,77 @@ async fn a_keychain_that_remembers_hears_of_a_refusal_and_gives_something_newer(
         }
     });
     let network = InProcess::new().with("https://registry.example.com", registry);
-    let keychain = Arc::new(Remembering::default());
+    let keychain = Arc::new(Remembering::of(|number| {
+        RegistryCredential::bearer(format!("imgkit-canary-{number}"))
+    }));
     let repository = remote(hasty(network).keychain(keychain.clone()));
     repository.manifest(&tag()).await.unwrap();
     assert_eq!(keychain.refusals.load(Ordering::Relaxed), 0);
     valid.store(1, Ordering::Relaxed);
     repository.manifest(&tag()).await.unwrap();
     assert_eq!(keychain.refusals.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn credentials_that_a_token_server_refuses_are_asked_for_once_more() {
+    let mut options = TokenOptions::default();
+    options.anonymous = false;
+    let password = "imgkit-canary-1".to_owned();
+    options.users.insert("user".to_owned(), password);
+    let guarded = guarded(options);
+    let keychain = Arc::new(Remembering::of(|number| {
+        RegistryCredential::basic("user", format!("imgkit-canary-{number}"))
+    }));
+    let repository = remote(hasty(guarded.network).keychain(keychain.clone()));
+    repository.manifest(&tag()).await.unwrap();
+    assert_eq!(keychain.refusals.load(Ordering::Relaxed), 1);
+    assert_eq!(guarded.tokens.len(), 2, "one refusal, one token");
+}
+
+#[tokio::test]
+async fn of_many_that_are_refused_together_one_says_so() {
+    let mut options = TokenOptions::default();
+    options.anonymous = false;
+    let password = "imgkit-canary-1".to_owned();
+    options.users.insert("user".to_owned(), password);
+    let guarded = guarded(options);
+    let keychain = Arc::new(Remembering::of(|number| {
+        RegistryCredential::basic("user", format!("imgkit-canary-{number}"))
+    }));
+    let repository = remote(hasty(guarded.network).keychain(keychain.clone()));
+    let at = tag();
+    let reads = (0..8).map(|_| repository.manifest(&at));
+    for read in futures_util::future::join_all(reads).await {
+        read.unwrap();
+    }
+    assert_eq!(keychain.refusals.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_not_shown_twice_where_there_is_no_other() {
+    let guarded = guarded(with_user());
+    let credential = RegistryCredential::basic("user", "imgkit-canary-wrong");
+    let keychain = Fixed::default().with(HOST.parse().unwrap(), credential);
+    let repository = remote(hasty(guarded.network).keychain(Arc::new(keychain)));
+    let error = repository.manifest(&tag()).await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.role()),
+        (ErrorKind::Denied, Role::Token)
+    );
+    assert_eq!(guarded.tokens.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn credentials_that_say_until_when_they_hold_are_asked_for_again_then() {
+    let registry = Guard::basic(answer(200, INDEX), &[("user", PASSWORD)]);
+    let network = InProcess::new().with("https://registry.example.com", Arc::new(registry));
+    let keychain = Arc::new(Expiring::default());
+    let repository = remote(hasty(network).keychain(keychain.clone()));
+    for (seconds, asked) in [(0, 1), (90, 1), (20, 2), (20, 2)] {
+        tokio::time::advance(Duration::from_secs(seconds)).await;
+        repository.manifest(&tag()).await.unwrap();
+        assert_eq!(keychain.asked.load(Ordering::Relaxed), asked);
+    }
 }
 
 #[tokio::test]
@@ -298,22 +363,47 @@ impl RegistryKeychain for Counting {
 }
 
 /// Gives the same until it is refused.
-#[derive(Default)]
 struct Remembering {
     refusals: AtomicUsize,
+    credential: fn(usize) -> RegistryCredential,
+}
+
+impl Remembering {
+    fn of(credential: fn(usize) -> RegistryCredential) -> Self {
+        Self {
+            refusals: AtomicUsize::new(0),
+            credential,
+        }
+    }
 }
 
 impl RegistryKeychain for Remembering {
     fn resolve(&self, _host: &RegistryHost, _repository: Option<&Repository>) -> Resolution {
         let number = self.refusals.load(Ordering::Relaxed);
-        let token = RegistryCredential::bearer(format!("imgkit-canary-{number}"));
-        Resolution::new(Some(token), Vec::new())
+        Resolution::new(Some((self.credential)(number)), Vec::new())
     }
 
     fn refused(&self, host: &RegistryHost, repository: Option<&Repository>) {
         assert_eq!(host.as_str(), HOST);
         assert!(repository.is_some());
         self.refusals.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Gives what holds for 100 seconds.
+#[derive(Default)]
+struct Expiring {
+    asked: AtomicUsize,
+    first: OnceLock<SystemTime>,
+}
+
+impl RegistryKeychain for Expiring {
+    fn resolve(&self, _host: &RegistryHost, _repository: Option<&Repository>) -> Resolution {
+        let times = self.asked.fetch_add(1, Ordering::Relaxed) + 1;
+        let first = *self.first.get_or_init(SystemTime::now);
+        let until = first + Duration::from_secs(100) * u32::try_from(times).unwrap();
+        let credential = RegistryCredential::basic("user", PASSWORD);
+        Resolution::new(Some(credential), Vec::new()).until(until)
     }
 }
 
