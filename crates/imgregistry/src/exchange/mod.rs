@@ -168,26 +168,34 @@ impl Exchange<'_> {
     }
 
     /// Sends to the scheme that the registry speaks, which the first exchange finds out where the settings leave it open.
-    async fn settled(
+    pub(crate) async fn settled(
         self,
         call: &Call,
         authorization: Option<&HeaderValue>,
     ) -> Result<Answer, Failure> {
         let mut call = call.clone();
         loop {
+            let way = self.session.course();
             self.session.rebase(&mut call.url);
-            let outcome = self.follow(&call, authorization).await;
+            let mut outcome = self.follow(&call, authorization).await;
             let is_odd = match &outcome {
                 Ok(answer) => answer.status == StatusCode::BAD_REQUEST,
-                Err(failure) => failure.may_be_wrong_scheme(),
+                Err(failure) => failure.may_be_wrong_scheme() || self.session.course() != way,
             };
             if !is_odd {
-                self.session.confirm();
+                self.session.confirm(way);
                 return outcome;
             }
-            if !self.session.try_other_scheme(self, &call.place).await {
+            if !self.session.is_settled()
+                && let Ok(answer) = outcome
+            {
+                // The question that comes next needs its place under the ceiling.
+                outcome = Ok(answer.at_hand().await);
+            }
+            let session = self.session;
+            if !session.try_other_scheme(self, &call.place, way).await {
                 if outcome.is_ok() {
-                    self.session.confirm();
+                    session.confirm(way);
                 }
                 return outcome;
             }

@@ -5,8 +5,7 @@ mod credentials;
 mod token;
 
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::StatusCode;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
@@ -37,13 +36,19 @@ pub(crate) struct Session {
     role: Role,
     /// The ways to reach it, best first.
     ways: Vec<Way>,
-    current: AtomicUsize,
-    /// Whether the current way has brought an answer.
-    is_confirmed: AtomicBool,
+    course: Mutex<Course>,
     gateway: Option<Gateway>,
     auth: Auth,
     /// Whether the host is on a private network, once somebody wanted to know.
     is_private: OnceCell<bool>,
+}
+
+/// Which of the ways is taken.
+#[derive(Debug)]
+struct Course {
+    way: usize,
+    /// Whether it has brought an answer.
+    is_confirmed: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -74,9 +79,11 @@ impl Session {
             } else {
                 role
             },
-            is_confirmed: AtomicBool::new(ways.len() == 1),
+            course: Mutex::new(Course {
+                way: 0,
+                is_confirmed: ways.len() == 1,
+            }),
             ways,
-            current: AtomicUsize::new(0),
             gateway: gateway.cloned(),
             auth: Auth::default(),
             is_private: OnceCell::new(),
@@ -84,9 +91,22 @@ impl Session {
     }
 
     fn way(&self) -> &Way {
-        let current = self.current.load(Ordering::Acquire);
         // The index only ever moves inside of the list.
-        self.ways.get(current).unwrap_or(&self.ways[0])
+        self.ways.get(self.course()).unwrap_or(&self.ways[0])
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Course> {
+        self.course.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the number of the way that requests take now.
+    pub(crate) fn course(&self) -> usize {
+        self.lock().way
+    }
+
+    /// Returns whether it is known how the host is reached.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.lock().is_confirmed
     }
 
     /// Returns where requests go.
@@ -210,18 +230,30 @@ impl Session {
         }
     }
 
-    /// Remembers that the current way works.
-    pub(crate) fn confirm(&self) {
-        self.is_confirmed.store(true, Ordering::Release);
+    /// Remembers that a way works.
+    pub(crate) fn confirm(&self, way: usize) {
+        let mut course = self.lock();
+        if course.way == way {
+            course.is_confirmed = true;
+        }
     }
 
-    /// Moves on to the next way, if nothing has come by the current one and something comes by that.
-    pub(crate) async fn try_other_scheme(&self, exchange: Exchange<'_>, place: &Place) -> bool {
-        if self.is_confirmed.load(Ordering::Acquire) {
-            return false;
+    /// Returns whether another way than the one that a request took is worth an attempt: it is one by which something
+    /// comes, where nothing is known to come by the first.
+    pub(crate) async fn try_other_scheme(
+        &self,
+        exchange: Exchange<'_>,
+        place: &Place,
+        taken: usize,
+    ) -> bool {
+        {
+            let course = self.lock();
+            // Others may have found it while the request was on its way.
+            if course.way != taken || course.is_confirmed {
+                return course.way != taken;
+            }
         }
-        let from = self.current.load(Ordering::Acquire);
-        for next in from + 1..self.ways.len() {
+        for next in taken + 1..self.ways.len() {
             let way = &self.ways[next];
             let route = Route {
                 verification: way.verification,
@@ -230,12 +262,22 @@ impl Session {
             let url = way.endpoint.ping();
             let answer = exchange.probe(&url, route, place).await;
             if answer.is_ok_and(|answer| answer.status != StatusCode::BAD_REQUEST) {
-                self.current.store(next, Ordering::Release);
-                self.confirm();
-                return true;
+                return self.turn(taken, next);
             }
         }
-        false
+        self.course() != taken
+    }
+
+    /// Takes another way, unless something has come by the first one meanwhile; returns whether the way is another.
+    fn turn(&self, from: usize, to: usize) -> bool {
+        let mut course = self.lock();
+        if course.way == from && !course.is_confirmed {
+            *course = Course {
+                way: to,
+                is_confirmed: true,
+            };
+        }
+        course.way != from
     }
 
     /// Returns whether nobody has asked yet how the host wants to be logged in to.

@@ -12,6 +12,7 @@ mod messages;
 mod mirrors;
 mod network;
 mod reading;
+mod schemes;
 mod sockets;
 mod stores;
 mod uploads;
