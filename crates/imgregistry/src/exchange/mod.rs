@@ -208,6 +208,8 @@ impl Exchange<'_> {
         call: &Call,
         body: RequestBody,
     ) -> (Option<HeaderValue>, Result<Answer, Failure>) {
+        let mut call = call.clone();
+        self.session.rebase(&mut call.url);
         let used = if self.session.is_home(&call.url) {
             self.session.authorization(self, &call.scopes).await
         } else {
@@ -215,7 +217,7 @@ impl Exchange<'_> {
         };
         match used {
             Ok(used) => {
-                let sent = self.send(call, &call.url, &call.place, body, used.as_ref());
+                let sent = self.send(&call, &call.url, &call.place, body, used.as_ref());
                 let outcome = sent.await;
                 (used, outcome)
             }

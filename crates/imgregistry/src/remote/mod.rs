@@ -176,6 +176,18 @@ impl Site {
         }
     }
 
+    /// Finds out how the site is reached, before URLs are kept that depend on it. What else may be wrong, the requests
+    /// that follow will tell.
+    pub(crate) async fn settle(&self, remote: &Remote) {
+        if self.session.is_settled() {
+            return;
+        }
+        let place = self.session.place(Operation::Ping, None);
+        let url = self.session.endpoint().ping();
+        let call = self.call(place, Method::GET, url, Actions::PULL);
+        drop(self.exchange(remote).settled(&call, None).await);
+    }
+
     /// Makes a request without a body to the site.
     pub(crate) fn call(&self, place: Place, method: Method, url: Url, actions: Actions) -> Call {
         Call {

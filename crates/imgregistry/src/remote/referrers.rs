@@ -82,7 +82,7 @@ impl Remote {
             let page = |read: &Read| {
                 Ok((
                     index(read).map_err(no_index)?,
-                    next_page(&place, &url, read)?,
+                    next_page(site, &place, &url, read)?,
                 ))
             };
             let exchange = site.exchange(self);

@@ -9,8 +9,8 @@ use imgcore::Tag;
 use imgcore::json::{Limits, Value};
 use url::Url;
 
-use super::Remote;
-use crate::error::{Error, ErrorKind, Operation, Result};
+use super::{Remote, Site};
+use crate::error::{Error, ErrorKind, Operation, Place, Result};
 use crate::exchange::Read;
 use crate::protocol::link;
 use crate::protocol::scope::Actions;
@@ -59,7 +59,7 @@ impl Tags {
         let call = site.call(place, Method::GET, url.clone(), Actions::PULL);
         let no_list = || Error::new(ErrorKind::Protocol, &call.place, "the answer is no list");
         let page = |read: &Read| {
-            let next = next_page(&call.place, &url, read)?;
+            let next = next_page(site, &call.place, &url, read)?;
             Ok((parse(&read.bytes).ok_or_else(no_list)?, next))
         };
         let exchange = site.exchange(&self.remote);
@@ -93,13 +93,12 @@ impl fmt::Debug for Tags {
 }
 
 /// Returns where the next page is, if there is one.
-pub(super) fn next_page(
-    place: &crate::error::Place,
-    url: &Url,
-    read: &Read,
-) -> Result<Option<Url>> {
+pub(super) fn next_page(site: &Site, place: &Place, url: &Url, read: &Read) -> Result<Option<Url>> {
+    // The page was asked for before it was known which scheme the registry speaks.
+    let mut url = url.clone();
+    site.session.rebase(&mut url);
     let headers = read.headers.get_all(LINK).iter();
-    link::next(url, headers.filter_map(|value| value.to_str().ok()))
+    link::next(&url, headers.filter_map(|value| value.to_str().ok()))
         .map_err(|error| Error::new(ErrorKind::Forbidden, place, error.to_string()))
 }
 

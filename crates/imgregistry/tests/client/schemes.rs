@@ -3,13 +3,17 @@
 use std::sync::Arc;
 
 use futures_core::future::BoxFuture;
-use imgcore::Tag;
-use imgregistry::TagOrDigest;
+use imgcore::{Descriptor, MediaType, Tag};
+use imgregistry::{Mount, TagOrDigest};
+use imgserve::distribution::Registry;
 use imgserve::http::{Handler, Request, Response};
-use imgtest::registry::{InProcess, Recorder, Reset, answer, respond};
+use imgstore::BlobSourceExt;
+use imgtest::registry::{
+    Guard, InProcess, Recorder, RequestClass, Reset, answer, handler, respond,
+};
 use tokio::sync::Barrier;
 
-use crate::network::{hasty, remote_at};
+use crate::network::{PASSWORD, hasty, remote_at, user};
 
 const HOST: &str = "localhost:5000";
 const PLAIN: &str = "http://localhost:5000";
@@ -51,4 +55,41 @@ async fn of_many_first_requests_all_follow_the_one_that_finds_the_scheme() {
         }
         assert_eq!(plain.len(), 8);
     }
+}
+
+#[tokio::test]
+async fn an_upload_that_is_the_first_request_goes_on_in_the_scheme_that_was_found() {
+    let registry: Arc<dyn Handler> = Arc::new(Registry::in_memory());
+    let guard = Guard::basic(registry, &[("user", PASSWORD)]);
+    let plain = Recorder::new(answer(400, "this port is for TLS"));
+    let network = InProcess::new()
+        .with(PLAIN, Arc::clone(&plain))
+        .with(TLS, Arc::new(guard));
+    let repository = remote_at(hasty(network).keychain(Arc::new(user(HOST))), HOST);
+    let layer = Descriptor::of(MediaType::OCI_LAYER_TAR, b"hello");
+    let from = "other/app".parse().unwrap();
+    let Mount::Writer(mut ingest) = repository.mount(&layer, &from).await.unwrap() else {
+        panic!("nothing was there to mount");
+    };
+    ingest.write("hello".into()).await.unwrap();
+    ingest.commit().await.unwrap();
+    assert_eq!(repository.read_all(&layer, 10).await.unwrap(), "hello");
+    assert_eq!(plain.len(), 1, "one question in the wrong scheme");
+    assert_eq!(plain.count(RequestClass::FinishUpload), 0);
+}
+
+#[tokio::test]
+async fn a_next_page_is_looked_for_in_the_scheme_that_was_found() {
+    let pages = handler(|request| match request.uri.query() {
+        None => {
+            let next = r#"<https://localhost:5000/v2/team/app/tags/list?last=a>; rel="next""#;
+            respond(200, &[("Link", next)], r#"{"tags":["a"]}"#)
+        }
+        Some(_) => respond(200, &[], r#"{"tags":["b"]}"#),
+    });
+    let network = InProcess::new()
+        .with(PLAIN, answer(400, "this port is for TLS"))
+        .with(TLS, pages);
+    let tags = remote_at(hasty(network), HOST).tags().all().await.unwrap();
+    assert_eq!(tags.len(), 2);
 }

@@ -48,6 +48,7 @@ pub(super) enum Step {
 impl Driver {
     pub(super) async fn new(remote: &Remote, descriptor: &Descriptor, settings: Settings) -> Self {
         let site = remote.origin();
+        site.settle(remote).await;
         let rules = site.session.rules(remote.inner()).await;
         let machine = Machine::new(
             site.session.endpoint(),
