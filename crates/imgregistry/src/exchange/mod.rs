@@ -35,6 +35,8 @@ pub(crate) struct Call {
     pub(crate) scopes: ScopeSet,
     /// Whether a redirect may be followed.
     pub(crate) follows: bool,
+    /// Whether a document named the URL and not the registry: then it is a stranger's, whatever host it has.
+    pub(crate) is_foreign: bool,
 }
 
 /// A document that was read, with the head of its answer.
@@ -143,6 +145,9 @@ impl Exchange<'_> {
 
     /// Sends a request once, or twice when the registry asks for credentials.
     pub(crate) async fn attempt(self, call: &Call) -> Result<Answer, Failure> {
+        if call.is_foreign {
+            return self.follow(call, None).await;
+        }
         let used = self.session.authorization(self, &call.scopes).await?;
         let answer = self.settled(call, used.as_ref()).await?;
         if !self.may_be_challenge(&answer, used.is_some()) {
@@ -210,7 +215,7 @@ impl Exchange<'_> {
     ) -> (Option<HeaderValue>, Result<Answer, Failure>) {
         let mut call = call.clone();
         self.session.rebase(&mut call.url);
-        let used = if self.session.is_home(&call.url) {
+        let used = if self.is_home(&call, &call.url) {
             self.session.authorization(self, &call.scopes).await
         } else {
             Ok(None)
@@ -223,6 +228,11 @@ impl Exchange<'_> {
             }
             Err(failure) => (None, Err(failure)),
         }
+    }
+
+    /// Returns whether a URL of this request is the registry's own, where its credentials may go.
+    fn is_home(self, call: &Call, url: &Url) -> bool {
+        !call.is_foreign && self.session.is_home(url)
     }
 
     fn may_be_challenge(self, answer: &Answer, had_credentials: bool) -> bool {

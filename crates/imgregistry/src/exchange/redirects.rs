@@ -14,6 +14,7 @@ use crate::client::{Counted, Inner};
 use crate::error::{Error, ErrorKind, Place};
 use crate::protocol::address::Rules;
 use crate::protocol::redirect::{self, Follow, Hop, Movable, RedirectError};
+use crate::protocol::url::Origin;
 use crate::protocol::warning;
 use crate::transport::Progress;
 use crate::{Addresses, Event, RequestBody, Role, Route, TransportError, TransportErrorKind};
@@ -26,7 +27,7 @@ impl Exchange<'_> {
         call: &Call,
         authorization: Option<&HeaderValue>,
     ) -> Result<Answer, Failure> {
-        let mut authorization = authorization.filter(|_| self.session.is_home(&call.url));
+        let mut authorization = authorization.filter(|_| self.is_home(call, &call.url));
         let mut url = call.url.clone();
         let mut place = call.place.clone();
         let mut count = 0;
@@ -42,12 +43,12 @@ impl Exchange<'_> {
                 has_credentials: authorization.is_some(),
                 movable: movable(&call.method),
             };
-            let rules = self.session.rules(self.client).await;
-            let next = self.decide(hop, &answer, rules)?;
+            let rules = self.rules(call).await;
+            let next = self.decide(call, hop, &answer, rules)?;
             if !next.keep_credentials {
                 authorization = None;
             }
-            place = if self.session.is_home(&next.url) {
+            place = if self.is_home(call, &next.url) {
                 call.place.clone()
             } else {
                 call.place.at(host_of(&next.url), Role::Storage)
@@ -57,13 +58,32 @@ impl Exchange<'_> {
         }
     }
 
-    fn decide(self, hop: Hop<'_>, answer: &Answer, rules: Rules) -> Result<Follow, Failure> {
+    /// Returns the rules for where a request may be led.
+    async fn rules(self, call: &Call) -> Rules {
+        if call.is_foreign {
+            return Rules::strict();
+        }
+        self.session.rules(self.client).await
+    }
+
+    fn decide(
+        self,
+        call: &Call,
+        hop: Hop<'_>,
+        answer: &Answer,
+        rules: Rules,
+    ) -> Result<Follow, Failure> {
         let locations = answer.headers.get_all(LOCATION);
         let mut locations = locations.iter();
         let location = locations.next().and_then(|value| value.to_str().ok());
         let location = location.filter(|_| locations.next().is_none());
         let status = answer.status.as_u16();
-        let decided = match self.session.endpoint().origin() {
+        let home = if call.is_foreign {
+            Origin::of(&call.url)
+        } else {
+            self.session.endpoint().origin()
+        };
+        let decided = match home {
             Some(registry) => redirect::decide(hop, status, location, &registry, rules),
             None => Err(RedirectError::NoLocation),
         };
@@ -110,7 +130,7 @@ impl Exchange<'_> {
         body: RequestBody,
         authorization: Option<&HeaderValue>,
     ) -> Result<Answer, Failure> {
-        let is_home = self.session.is_home(url);
+        let is_home = self.is_home(call, url);
         let mut headers = call.headers.clone();
         if is_home {
             self.session.dress(&mut headers);
@@ -120,7 +140,7 @@ impl Exchange<'_> {
             self.session.route()
         } else {
             Route {
-                addresses: Addresses::Checked(self.session.rules(self.client).await),
+                addresses: Addresses::Checked(self.rules(call).await),
                 ..Route::new(place.role)
             }
         };

@@ -48,7 +48,8 @@ async fn ask(remote: &Remote, descriptor: &Descriptor, url: &str) -> Result<Answ
         .check_literal(&host)
         .map_err(|error| refused(&error.to_string()))?;
     let place = place.at(host_of(&url), Role::Storage);
-    let call = site.call(place.clone(), Method::GET, url, Actions::PULL);
+    let mut call = site.call(place.clone(), Method::GET, url, Actions::PULL);
+    call.is_foreign = true;
     let exchange = site.exchange(remote);
     let answer = exchange.call(&call).await?;
     match answer.status {

@@ -199,6 +199,7 @@ impl Site {
             body: Bytes::new(),
             scopes: ScopeSet::new(Scope::new(self.repository.clone(), actions)),
             follows: true,
+            is_foreign: false,
         }
     }
 }

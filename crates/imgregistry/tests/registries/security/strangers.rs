@@ -233,6 +233,45 @@ async fn foreign_urls_are_ignored_unless_the_user_wants_them() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_foreign_url_on_the_registry_itself_is_a_strangers_too() {
+    let content = noise(9, 3000);
+    let challenge = [("WWW-Authenticate", r#"Basic realm="layers""#)];
+    let layers = handler(move |request| match request.uri.path() {
+        "/layers/open" => respond(200, &[], content.clone()),
+        _ => respond(401, &challenge, ""),
+    });
+    let there = Recorder::new(layers);
+    let back = answer_with_location(307, "https://registry.example.com/layers/open");
+    for (url, arrives) in [
+        ("https://registry.example.com/layers/open", true),
+        ("https://foreign.test/back", true),
+        ("https://registry.example.com/layers/closed", false),
+    ] {
+        let mut scene = Scene::new().await;
+        let network = std::mem::take(&mut scene.network)
+            .with_path(ORIGIN, "/layers", Arc::clone(&there))
+            .with("https://foreign.test", Arc::clone(&back));
+        there.clear();
+        scene.rewire(network, |builder| builder.follow_foreign_urls(true));
+        let mut descriptor = blob(&noise(9, 3000));
+        descriptor.urls = vec![url.to_owned()];
+        let outcome = read(&scene.logged_in().await, &descriptor).await;
+        if let Err(failed) = &outcome {
+            scene.hear(failed);
+        }
+        assert_eq!(outcome.is_ok(), arrives, "{url}");
+        assert_eq!(there.len(), 1, "{url}");
+        let shown = there.with_credentials();
+        assert!(shown.is_empty(), "{url}: {shown:?}");
+        scene.end(url);
+    }
+}
+
+fn answer_with_location(status: u16, location: &'static str) -> Arc<dyn Handler> {
+    handler(move |_| respond(status, &[("Location", location)], ""))
+}
+
+#[tokio::test(start_paused = true)]
 async fn foreign_content_is_checked_like_any() {
     let content = noise(9, 3000);
     let mut wrong = content.clone();
