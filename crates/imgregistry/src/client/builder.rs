@@ -8,9 +8,8 @@ use std::time::Duration;
 use imgauth::{Anonymous, RegistryKeychain};
 use imgcore::RegistryHost;
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
 
-use super::{Client, Gateway, Inner, Mirror, Observer, Security};
+use super::{Ceiling, Client, Gateway, Inner, Mirror, Observer, Security};
 use crate::error::{Error, Result};
 use crate::protocol::realm::AllowedRealm;
 use crate::protocol::retry::Policy;
@@ -55,10 +54,16 @@ impl ClientBuilder {
         self
     }
 
-    /// Says how many requests may be in flight at once, answers that are still being read included. 0 counts as 1;
-    /// the default is 16.
+    /// Says how many requests that read may be in flight at once, answers that are still being read included, and how
+    /// many that write. 0 counts as 1; the default is 16.
     ///
-    /// Copying within one client, from one repository to another, takes two at a time.
+    /// So there are never more than that while a program only pulls or only pushes, and up to twice as many while it
+    /// copies from one repository to another. Questions for tokens are counted by themselves, up to the same number:
+    /// every other request may have to wait for one.
+    ///
+    /// A blob that was opened holds its place until it is read or dropped. A program that opens as many as there are
+    /// places, and waits for another one without reading them, gets an error of the kind
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) after twice the [`patience`](Self::patience).
     #[must_use]
     pub fn max_requests_in_flight(mut self, count: usize) -> Self {
         self.max_requests = Some(count);
@@ -181,13 +186,12 @@ impl ClientBuilder {
                 return Err(Error::configuration(detail));
             }
         };
-        let permits = self.max_requests.unwrap_or(DEFAULT_REQUESTS);
         Ok(Client(Arc::new(Inner {
             transport,
             clock,
             keychain: self.keychain.unwrap_or_else(|| Arc::new(Anonymous)),
             observer: self.observer,
-            ceiling: Arc::new(Semaphore::new(permits.clamp(1, Semaphore::MAX_PERMITS))),
+            ceiling: Ceiling::new(self.max_requests.unwrap_or(DEFAULT_REQUESTS)),
             runtime: Handle::try_current().ok(),
             policy: self.policy,
             patience: self.patience.unwrap_or(DEFAULT_PATIENCE),

@@ -1,6 +1,7 @@
 //! The client: settings, sessions, and the way to a repository.
 
 mod builder;
+mod ceiling;
 mod gateway;
 mod mirror;
 mod observer;
@@ -13,9 +14,9 @@ use std::time::Duration;
 use imgauth::RegistryKeychain;
 use imgcore::{RegistryHost, Repository};
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
 
 pub use self::builder::ClientBuilder;
+pub(crate) use self::ceiling::{Ceiling, Lane, Permit};
 pub use self::gateway::Gateway;
 pub use self::mirror::Mirror;
 use self::observer::Both;
@@ -67,7 +68,7 @@ pub(crate) struct Inner {
     pub(crate) keychain: Arc<dyn RegistryKeychain>,
     pub(crate) observer: Option<Arc<dyn Observer>>,
     /// Every request holds a place until its answer's body is done.
-    pub(crate) ceiling: Arc<Semaphore>,
+    pub(crate) ceiling: Ceiling,
     pub(crate) runtime: Option<Handle>,
     pub(crate) policy: Policy,
     /// For so long a server may be silent.
@@ -124,7 +125,6 @@ impl Client {
     #[must_use]
     pub fn scoped(&self, max_requests_in_flight: usize, observer: Arc<dyn Observer>) -> Self {
         let inner = &*self.0;
-        let permits = max_requests_in_flight.clamp(1, Semaphore::MAX_PERMITS);
         let observer = match &inner.observer {
             Some(first) => Arc::new(Both(Arc::clone(first), observer)) as Arc<dyn Observer>,
             None => observer,
@@ -134,7 +134,7 @@ impl Client {
             clock: Arc::clone(&inner.clock),
             keychain: Arc::clone(&inner.keychain),
             observer: Some(observer),
-            ceiling: Arc::new(Semaphore::new(permits)),
+            ceiling: Ceiling::new(max_requests_in_flight),
             runtime: inner.runtime.clone(),
             policy: inner.policy.clone(),
             patience: inner.patience,

@@ -14,7 +14,7 @@ use url::Url;
 pub(crate) use self::answer::Answer;
 pub(crate) use self::failure::{Failure, of_status};
 pub(crate) use self::redirects::{chain, host_of};
-use crate::client::Inner;
+use crate::client::{Inner, Lane, Permit};
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::protocol::retry::Class;
 use crate::protocol::scope::ScopeSet;
@@ -37,6 +37,10 @@ pub(crate) struct Call {
     pub(crate) follows: bool,
     /// Whether a document named the URL and not the registry: then it is a stranger's, whatever host it has.
     pub(crate) is_foreign: bool,
+    /// With which others it shares the ceiling.
+    pub(crate) lane: Lane,
+    /// The place that whoever makes the request has already.
+    pub(crate) permit: Option<Permit>,
 }
 
 /// A document that was read, with the head of its answer.
@@ -156,7 +160,7 @@ impl Exchange<'_> {
         let answer = answer.at_hand().await;
         let is_plain = answer.status == StatusCode::UNAUTHORIZED;
         // Some registries hide what strangers may not see behind "not found".
-        if !is_plain && !self.session.learn_by_ping(self).await {
+        if !is_plain && !self.session.learn_by_ping(self, call).await {
             return Ok(answer);
         }
         let challenge = is_plain.then_some((&answer.url, &answer.headers));
@@ -198,7 +202,7 @@ impl Exchange<'_> {
                 outcome = Ok(answer.at_hand().await);
             }
             let session = self.session;
-            if !session.try_other_scheme(self, &call.place, way).await {
+            if !session.try_other_scheme(self, &call, way).await {
                 if outcome.is_ok() {
                     session.confirm(way);
                 }

@@ -10,7 +10,7 @@ use url::Url;
 
 use super::watched::Watched;
 use super::{Answer, Call, Exchange, Failure, authorize};
-use crate::client::{Counted, Inner};
+use crate::client::{Counted, Inner, Lane, Permit};
 use crate::error::{Error, ErrorKind, Place};
 use crate::protocol::address::Rules;
 use crate::protocol::redirect::{self, Follow, Hop, Movable, RedirectError};
@@ -107,18 +107,21 @@ impl Exchange<'_> {
         place: &Place,
     ) -> Result<Answer, Failure> {
         let request = Self::build(method, url, headers, RequestBody::bytes(body));
-        self.dispatch(request, url, route, place).await
+        let permit = self.enter(Lane::Token, place).await?;
+        self.dispatch(request, url, route, place, permit).await
     }
 
-    /// Sends a request of the client's own making, without credentials, redirects and retries.
+    /// Finds out something about the host of another request, without credentials, redirects and retries.
     pub(crate) async fn probe(
         self,
         url: &Url,
         route: Route,
         place: &Place,
+        call: &Call,
     ) -> Result<Answer, Failure> {
         let request = Self::build(&Method::GET, url, HeaderMap::new(), RequestBody::empty());
-        self.dispatch(request, url, route, place).await
+        let permit = self.seat_of(call, place).await?;
+        self.dispatch(request, url, route, place, permit).await
     }
 
     /// Sends one request to the registry or to where it led.
@@ -145,7 +148,8 @@ impl Exchange<'_> {
             }
         };
         let request = Self::build(&call.method, url, headers, body);
-        self.dispatch(request, url, route, place).await
+        let permit = self.seat_of(call, place).await?;
+        self.dispatch(request, url, route, place, permit).await
     }
 
     fn build(
@@ -164,18 +168,35 @@ impl Exchange<'_> {
         request
     }
 
-    /// Waits for a place under the ceiling, then for the head of the answer.
+    /// Returns the place of a request under the ceiling, or waits for one.
+    async fn seat_of(self, call: &Call, place: &Place) -> Result<Permit, Error> {
+        match &call.permit {
+            Some(permit) => Ok(permit.clone()),
+            None => self.enter(call.lane, place).await,
+        }
+    }
+
+    /// Waits for a place under the ceiling.
+    pub(crate) async fn enter(self, lane: Lane, place: &Place) -> Result<Permit, Error> {
+        let client = self.client;
+        let entered = client.ceiling.enter(lane, &*client.clock, client.patience);
+        entered.await.ok_or_else(|| {
+            let detail = "as many requests as are allowed at once wait for this program";
+            let error = Error::new(ErrorKind::Unavailable, place, detail);
+            error.with_next_step("read or drop the blobs that are open, or allow more requests")
+        })
+    }
+
+    /// Waits for the head of the answer.
     async fn dispatch(
         self,
         request: Request<RequestBody>,
         url: &Url,
         route: Route,
         place: &Place,
+        permit: Permit,
     ) -> Result<Answer, Failure> {
         let client = self.client;
-        let Ok(permit) = std::sync::Arc::clone(&client.ceiling).acquire_owned().await else {
-            return Err(Error::new(ErrorKind::Unavailable, place, "the client is closed").into());
-        };
         client.observe(&Event::Request {
             operation: place.operation,
             method: request.method().clone(),
@@ -219,6 +240,7 @@ async fn silence(client: &Inner, progress: &Progress) {
         if progress.count() == before {
             return;
         }
+        client.ceiling.note();
     }
 }
 

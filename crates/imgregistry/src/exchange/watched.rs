@@ -10,15 +10,14 @@ use bytes::Bytes;
 use futures_core::future::BoxFuture;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Full};
-use tokio::sync::OwnedSemaphorePermit;
 
-use crate::client::Counted;
+use crate::client::{Counted, Permit};
 use crate::{Clock, ResponseBody, TransportError, TransportErrorKind};
 
 /// A body that gives up a silent server, and its place under the ceiling at its end.
 pub(crate) struct Watched {
     body: ResponseBody,
-    permit: Option<OwnedSemaphorePermit>,
+    permit: Option<Permit>,
     counted: Counted,
     clock: Arc<dyn Clock>,
     patience: Duration,
@@ -31,7 +30,7 @@ pub(crate) struct Watched {
 impl Watched {
     pub(crate) fn new(
         body: ResponseBody,
-        permit: OwnedSemaphorePermit,
+        permit: Permit,
         counted: Counted,
         clock: Arc<dyn Clock>,
         patience: Duration,
@@ -86,6 +85,9 @@ impl Body for Watched {
         match Pin::new(&mut this.body).poll_frame(context) {
             Poll::Ready(Some(Ok(frame))) => {
                 this.has_moved = true;
+                if let Some(permit) = &this.permit {
+                    permit.note();
+                }
                 if let Some(data) = frame.data_ref() {
                     this.counted.add(data.len());
                 }

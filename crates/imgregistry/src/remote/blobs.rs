@@ -12,6 +12,7 @@ use imgstore::{BlobSource, BlobStream, Presence, UnverifiedStream};
 
 use super::download::Download;
 use super::{Remote, Site, foreign};
+use crate::client::Lane;
 use crate::error::{ErrorKind, Operation, Result};
 use crate::protocol::range::ContentRange;
 use crate::protocol::scope::Actions;
@@ -92,7 +93,7 @@ impl Remote {
         let mut found = Presence::Absent;
         for (position, site) in self.sites().iter().enumerate() {
             let is_last = position + 1 == self.sites().len();
-            match site.stat_blob(self, digest).await {
+            match site.stat_blob(self, digest, Lane::Reading).await {
                 Ok(Presence::Present { size }) => return Ok(Presence::Present { size }),
                 Ok(presence) => found = presence,
                 Err(error) if is_last => return Err(error.with_earlier(earlier)),
@@ -105,10 +106,16 @@ impl Remote {
 
 impl Site {
     /// Asks this site for a blob.
-    pub(super) async fn stat_blob(&self, remote: &Remote, digest: &Digest) -> Result<Presence> {
+    pub(super) async fn stat_blob(
+        &self,
+        remote: &Remote,
+        digest: &Digest,
+        lane: Lane,
+    ) -> Result<Presence> {
         let place = self.place_of(Operation::CheckBlob, digest);
         let url = self.session.endpoint().blob(&self.repository, digest);
         let mut call = self.call(place, Method::HEAD, url, Actions::PULL);
+        call.lane = lane;
         let exchange = self.exchange(remote);
         let mut answer = exchange.call(&call).await?;
         let is_vague = answer.status == StatusCode::METHOD_NOT_ALLOWED

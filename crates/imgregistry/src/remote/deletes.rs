@@ -5,6 +5,7 @@ use imgcore::Digest;
 
 use super::Remote;
 use crate::TagOrDigest;
+use crate::client::Lane;
 use crate::error::{ErrorKind, Operation, Place, Result};
 use crate::exchange::Call;
 use crate::protocol::scope::Actions;
@@ -23,7 +24,7 @@ impl Remote {
             ..site.place(Operation::DeleteManifest, Some(at.to_string()))
         };
         let url = site.session.endpoint().manifest(&site.repository, at);
-        self.delete(&site.call(place, Method::DELETE, url, Actions::DELETE))
+        self.delete(site.call(place, Method::DELETE, url, Actions::DELETE))
             .await
     }
 
@@ -37,14 +38,15 @@ impl Remote {
         let site = self.origin();
         let place = site.place_of(Operation::DeleteBlob, digest);
         let url = site.session.endpoint().blob(&site.repository, digest);
-        self.delete(&site.call(place, Method::DELETE, url, Actions::DELETE))
+        self.delete(site.call(place, Method::DELETE, url, Actions::DELETE))
             .await
     }
 
-    async fn delete(&self, call: &Call) -> Result<()> {
+    async fn delete(&self, mut call: Call) -> Result<()> {
+        call.lane = Lane::Writing;
         let site = self.origin();
         let exchange = site.exchange(self);
-        let answer = exchange.call(call).await?;
+        let answer = exchange.call(&call).await?;
         if answer.status.is_success() {
             return Ok(());
         }

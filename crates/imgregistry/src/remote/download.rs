@@ -8,6 +8,7 @@ use http::{Method, StatusCode};
 use imgcore::Descriptor;
 
 use super::{Remote, Site};
+use crate::client::{Lane, Permit};
 use crate::error::{Error, ErrorKind, Operation, Place, Result};
 use crate::exchange::{Answer, Call, Failure};
 use crate::protocol::download::{DownloadError, Head, Plan};
@@ -28,6 +29,9 @@ pub(super) struct Download {
     /// Behind the last byte that is wanted.
     end: u64,
     body: Option<Answer>,
+    /// The place below the ceiling, until everything has come: a part that is asked for once more must not wait behind
+    /// those who wait for this one.
+    permit: Option<Permit>,
     /// The number of the attempt that is running.
     attempt: u32,
     /// Where the last attempt began.
@@ -44,6 +48,9 @@ impl Download {
         start: u64,
         end: u64,
     ) -> Result<Self> {
+        let site = &remote.sites()[0];
+        let place = site.place_of(Operation::ReadBlob, &descriptor.digest);
+        let permit = site.exchange(remote).enter(Lane::Reading, &place).await?;
         let mut download = Self {
             remote: remote.clone(),
             descriptor: descriptor.clone(),
@@ -51,6 +58,7 @@ impl Download {
             plan: Plan::new(descriptor.size, start..end),
             end,
             body: None,
+            permit: Some(permit),
             attempt: 1,
             began: start,
             earlier: Vec::new(),
@@ -86,6 +94,9 @@ impl Download {
             let failure = match answer.next_data().await {
                 Some(Ok(data)) => {
                     let wanted = data.slice(self.plan.take(data.len()));
+                    if self.plan.is_done() {
+                        self.permit = None;
+                    }
                     if wanted.is_empty() {
                         continue;
                     }
@@ -159,6 +170,7 @@ impl Download {
         let place = site.place_of(Operation::ReadBlob, digest);
         let url = site.session.endpoint().blob(&site.repository, digest);
         let mut call = site.call(place, Method::GET, url, Actions::PULL);
+        call.permit.clone_from(&self.permit);
         let range = self.plan.request_range();
         if let Some(Ok(range)) = range.map(|range| HeaderValue::from_str(&range.to_string())) {
             call.headers.insert(RANGE, range);

@@ -7,6 +7,7 @@ use imgcore::{Descriptor, Digest, Document, Hasher, MediaType};
 
 use super::{Remote, Site, Tried};
 use crate::TagOrDigest;
+use crate::client::Lane;
 use crate::error::{Error, ErrorKind, Operation, Place, Result, kind_of_core};
 use crate::exchange::{Answer, Call, Read};
 use crate::protocol::scope::Actions;
@@ -113,6 +114,7 @@ impl Remote {
             .map_err(|_| Error::new(ErrorKind::InvalidInput, &place, "bad media type"))?;
         call.headers.insert(CONTENT_TYPE, content_type);
         call.body = bytes;
+        call.lane = Lane::Writing;
         let exchange = site.exchange(self);
         let answer = exchange.call(&call).await?;
         if !answer.status.is_success() {

@@ -23,7 +23,7 @@ pub use self::referrers::Referrers;
 pub use self::tags::Tags;
 pub use self::uploads::{Mount, Uploaded};
 use crate::TagOrDigest;
-use crate::client::{Client, Inner};
+use crate::client::{Client, Inner, Lane};
 use crate::error::{Error, Operation, Place, Result};
 use crate::exchange::{Call, Exchange};
 use crate::protocol::retry::Class;
@@ -176,15 +176,16 @@ impl Site {
         }
     }
 
-    /// Finds out how the site is reached, before URLs are kept that depend on it. What else may be wrong, the requests
-    /// that follow will tell.
+    /// Finds out how the site is reached, before URLs to write to are kept that depend on it. What else may be wrong, the
+    /// requests that follow will tell.
     pub(crate) async fn settle(&self, remote: &Remote) {
         if self.session.is_settled() {
             return;
         }
         let place = self.session.place(Operation::Ping, None);
         let url = self.session.endpoint().ping();
-        let call = self.call(place, Method::GET, url, Actions::PULL);
+        let mut call = self.call(place, Method::GET, url, Actions::PULL);
+        call.lane = Lane::Writing;
         drop(self.exchange(remote).settled(&call, None).await);
     }
 
@@ -200,6 +201,8 @@ impl Site {
             scopes: ScopeSet::new(Scope::new(self.repository.clone(), actions)),
             follows: true,
             is_foreign: false,
+            lane: Lane::Reading,
+            permit: None,
         }
     }
 }

@@ -16,7 +16,7 @@ use url::Url;
 use self::auth::Auth;
 use crate::client::{Gateway, Inner, Security};
 use crate::error::{Error, Operation, Place, Result};
-use crate::exchange::{Exchange, Failure};
+use crate::exchange::{Call, Exchange, Failure};
 use crate::protocol::address::Rules;
 use crate::protocol::retry::Policy;
 use crate::protocol::scope::ScopeSet;
@@ -243,7 +243,7 @@ impl Session {
     pub(crate) async fn try_other_scheme(
         &self,
         exchange: Exchange<'_>,
-        place: &Place,
+        call: &Call,
         taken: usize,
     ) -> bool {
         {
@@ -260,7 +260,7 @@ impl Session {
                 ..self.route()
             };
             let url = way.endpoint.ping();
-            let answer = exchange.probe(&url, route, place).await;
+            let answer = exchange.probe(&url, route, &call.place, call).await;
             if answer.is_ok_and(|answer| answer.status != StatusCode::BAD_REQUEST) {
                 return self.turn(taken, next);
             }
@@ -286,10 +286,10 @@ impl Session {
     }
 
     /// Asks the host how it wants to be logged in to; returns whether it does.
-    pub(crate) async fn learn_by_ping(&self, exchange: Exchange<'_>) -> bool {
+    pub(crate) async fn learn_by_ping(&self, exchange: Exchange<'_>, call: &Call) -> bool {
         let place = self.place(Operation::Ping, None);
         let url = self.endpoint().ping();
-        match exchange.probe(&url, self.route(), &place).await {
+        match exchange.probe(&url, self.route(), &place, call).await {
             Ok(answer) => self.auth.learn(&url, &answer),
             Err(_) => false,
         }

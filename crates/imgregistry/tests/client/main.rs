@@ -7,6 +7,7 @@
 )]
 
 mod auth;
+mod copies;
 mod limits;
 mod messages;
 mod mirrors;

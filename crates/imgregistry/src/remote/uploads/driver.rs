@@ -8,6 +8,7 @@ use http::{Method, StatusCode};
 use imgcore::Descriptor;
 
 use super::place;
+use crate::client::Lane;
 use crate::error::{Error, ErrorKind, Operation, Place, Result};
 use crate::exchange::{Answer, Call, Failure, chain, host_of, of_status};
 use crate::protocol::retry::Class;
@@ -245,6 +246,7 @@ impl Driver {
         let method = request.method.clone();
         let mut call = site.call(place, method, request.url.clone(), Actions::PUSH);
         call.class = Class::Upload;
+        call.lane = Lane::Writing;
         call.follows = request.method == Method::HEAD;
         if let Some(from) = &request.from {
             call.scopes.add(Scope::new(from.clone(), Actions::PULL));

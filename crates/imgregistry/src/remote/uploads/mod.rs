@@ -14,6 +14,7 @@ use imgstore::{Begin, BlobSink, BlobSource, Ingest, Presence};
 use self::driver::{Driver, Step};
 use self::writer::Writer;
 use super::Remote;
+use crate::client::Lane;
 use crate::error::{Error, ErrorKind, Operation, Place, Result};
 use crate::protocol::upload::{Done, Form, Settings};
 use crate::{RequestBody, TransportError, TransportErrorKind};
@@ -49,7 +50,10 @@ impl BlobSink for Remote {
     fn writer<'a>(&'a self, descriptor: &'a Descriptor) -> BoxFuture<'a, imgstore::Result<Begin>> {
         Box::pin(async move {
             let site = self.origin();
-            match site.stat_blob(self, &descriptor.digest).await? {
+            match site
+                .stat_blob(self, &descriptor.digest, Lane::Writing)
+                .await?
+            {
                 Presence::Present { .. } => Ok(Begin::AlreadyExists),
                 _ => Ok(Begin::Writer(self.ingest(descriptor, None).await)),
             }
@@ -73,7 +77,10 @@ impl Remote {
         from: Option<&Repository>,
     ) -> Result<Uploaded> {
         let site = self.origin();
-        if let Presence::Present { .. } = site.stat_blob(self, &descriptor.digest).await? {
+        if let Presence::Present { .. } = site
+            .stat_blob(self, &descriptor.digest, Lane::Writing)
+            .await?
+        {
             return Ok(Uploaded::AlreadyThere);
         }
         self.upload_missing(descriptor, source, from).await
