@@ -4,6 +4,7 @@ mod blobs;
 mod deletes;
 mod download;
 mod foreign;
+mod lists;
 mod manifests;
 mod referrers;
 mod tags;

@@ -3,6 +3,7 @@
 use http::Method;
 use imgcore::{Descriptor, Digest, Document, MediaType};
 
+use super::lists::{Budget, MAX_PAGE, REFERRERS};
 use super::tags::next_page;
 use super::{Remote, Site};
 use crate::TagOrDigest;
@@ -10,12 +11,6 @@ use crate::error::{Error, ErrorKind, Operation, Result, kind_of_core};
 use crate::exchange::Read;
 use crate::protocol::scope::Actions;
 use crate::protocol::url::referrers_tag;
-
-/// The largest page that is read, in bytes.
-const MAX_PAGE: usize = 8 * 1024 * 1024;
-
-/// More pages than a list of referrers has.
-const MAX_PAGES: usize = 1000;
 
 /// What refers to a manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,12 +25,13 @@ pub struct Referrers {
 impl Remote {
     /// Lists the manifests that refer to one, all or those of one artifact type.
     ///
-    /// Where the registry does not know the question, the tag is read under which clients keep the answer.
+    /// Where the registry does not know the question, the tag is read under which clients keep the answer. The list may
+    /// have 1,000 pages, of 16 MiB and 100,000 manifests together.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Denied`], and [`ErrorKind::Protocol`] when the answer is no index. That nothing refers to it is an
-    /// empty list.
+    /// [`ErrorKind::Denied`], [`ErrorKind::Protocol`] when the answer is no index, and [`ErrorKind::TooLarge`] when there
+    /// is no end of it. That nothing refers to it is an empty list.
     pub async fn referrers(
         &self,
         digest: &Digest,
@@ -71,11 +67,8 @@ impl Remote {
         let mut next = Some(endpoint.referrers(&site.repository, digest, artifact_type));
         let place = site.place_of(Operation::ListReferrers, digest);
         let mut manifests = Vec::new();
-        for _ in 0..MAX_PAGES {
-            let Some(url) = next else {
-                // A registry may leave the choice to the client, and says then that it did not choose.
-                return Ok(of_type(manifests, artifact_type));
-            };
+        let mut budget = Budget::new(REFERRERS);
+        while let Some(url) = next {
             let call = site.call(place.clone(), Method::GET, url.clone(), Actions::PULL);
             let no_index =
                 |error: imgcore::Error| Error::new(kind_of_core(&error), &place, error.to_string());
@@ -83,15 +76,17 @@ impl Remote {
                 Ok((
                     index(read).map_err(no_index)?,
                     next_page(site, &place, &url, read)?,
+                    read.bytes.len(),
                 ))
             };
             let exchange = site.exchange(self);
-            let (found, more) = exchange.read_as(&call, MAX_PAGE, page).await?;
+            let (found, more, bytes) = exchange.read_as(&call, MAX_PAGE, page).await?;
+            budget.page(&place, bytes, found.len(), more.is_some())?;
             manifests.extend(found);
             next = more;
         }
-        let detail = format!("the list has more than {MAX_PAGES} pages");
-        Err(Error::new(ErrorKind::TooLarge, &place, detail))
+        // A registry may leave the choice to the client, and says then that it did not choose.
+        Ok(of_type(manifests, artifact_type))
     }
 
     async fn referrers_by_tag(&self, site: &Site, digest: &Digest) -> Result<Vec<Descriptor>> {

@@ -9,14 +9,12 @@ use imgcore::Tag;
 use imgcore::json::{Limits, Value};
 use url::Url;
 
+use super::lists::{Budget, MAX_PAGE, TAGS};
 use super::{Remote, Site};
 use crate::error::{Error, ErrorKind, Operation, Place, Result};
 use crate::exchange::Read;
 use crate::protocol::link;
 use crate::protocol::scope::Actions;
-
-/// The largest page that is read, in bytes.
-const MAX_PAGE: usize = 8 * 1024 * 1024;
 
 /// The pages of a repository's tags.
 pub struct Tags {
@@ -24,16 +22,18 @@ pub struct Tags {
     /// `None` behind the last page.
     next: Option<Url>,
     seen: HashSet<Url>,
+    budget: Budget,
 }
 
 impl Remote {
-    /// Starts to read the tags, in the registry's order.
+    /// Starts to read the tags, in the registry's order: at most 10,000 pages, of 64 MiB and a million tags together.
     pub fn tags(&self) -> Tags {
         let site = self.origin();
         Tags {
             next: Some(site.session.endpoint().tags(&site.repository, None, None)),
             remote: self.clone(),
             seen: HashSet::new(),
+            budget: Budget::new(TAGS),
         }
     }
 }
@@ -45,7 +45,7 @@ impl Tags {
     ///
     /// [`ErrorKind::NotFound`] when there is no such repository, [`ErrorKind::Denied`],
     /// [`ErrorKind::Forbidden`] when the next page is on another host, [`ErrorKind::Protocol`] when the pages go round in
-    /// a circle or are no list.
+    /// a circle or are no list, [`ErrorKind::TooLarge`] when there is no end of them.
     pub async fn next_page(&mut self) -> Result<Option<Vec<Tag>>> {
         let Some(url) = self.next.take() else {
             return Ok(None);
@@ -60,10 +60,14 @@ impl Tags {
         let no_list = || Error::new(ErrorKind::Protocol, &call.place, "the answer is no list");
         let page = |read: &Read| {
             let next = next_page(site, &call.place, &url, read)?;
-            Ok((parse(&read.bytes).ok_or_else(no_list)?, next))
+            let tags = parse(&read.bytes).ok_or_else(no_list)?;
+            Ok((tags, next, read.bytes.len()))
         };
         let exchange = site.exchange(&self.remote);
-        let (tags, next) = exchange.read_as(&call, MAX_PAGE, page).await?;
+        let (tags, next, bytes) = exchange.read_as(&call, MAX_PAGE, page).await?;
+        let bytes = bytes + next.as_ref().map_or(0, |next| next.as_str().len());
+        self.budget
+            .page(&call.place, bytes, tags.len(), next.is_some())?;
         self.next = next;
         Ok(Some(tags))
     }

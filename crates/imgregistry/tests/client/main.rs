@@ -9,6 +9,7 @@
 mod auth;
 mod copies;
 mod limits;
+mod lists;
 mod messages;
 mod mirrors;
 mod network;
