@@ -44,7 +44,6 @@ pub fn realm(bytes: &[u8]) {
         registry: &registry,
         endpoint: &endpoint,
         allowed: &[],
-        is_private: false,
     };
     let Ok(found) = realms::check(Some(text), &endpoint.ping(), context) else {
         return;

@@ -51,7 +51,8 @@
 //! * **Bounded**: manifests of 8 MiB, errors and tokens of 64 KiB, 5 redirects, 128 headers, lists of 64 MiB (tags) and
 //!   16 MiB (referrers); blobs stream through.
 //! * **Discreet**: a credential goes to the host that it is for, by TLS unless the user says otherwise, and to token servers
-//!   of the same owner. Servers lead the client to public addresses only. Texts and `Debug` have no secret in them.
+//!   of the same owner. Servers lead the client to public addresses, to themselves and to what the program allows
+//!   ([`ClientBuilder::allow_private_host`]). Texts and `Debug` have no secret in them.
 //! * **Nothing of the process changes**: no TLS provider is installed, no environment is read, no signal is handled.
 //!
 //! There are no features. The minimum supported Rust version is 1.88.

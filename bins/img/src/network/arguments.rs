@@ -8,6 +8,7 @@ use fs_err as fs;
 use imgauth::Environment;
 use imgcore::{RegistryHost, Repository};
 use imgpull::Cache;
+use imgregistry::protocol::address::AllowedHost;
 use imgregistry::protocol::realm::AllowedRealm;
 use imgregistry::{Client, ClientBuilder, ClientIdentity, Mirror, Proxies, Security};
 
@@ -38,6 +39,9 @@ pub(crate) struct NetworkArguments {
     /// Lets a registry send its credentials to a token server of another domain
     #[arg(long, value_name = "REGISTRY=HOST", action = clap::ArgAction::Append)]
     allow_token_realm: Vec<AllowedRealm>,
+    /// Lets a registry lead to a host on a private network: its storage, or where uploads go
+    #[arg(long, value_name = "REGISTRY=HOST", action = clap::ArgAction::Append)]
+    allow_private_host: Vec<AllowedHost>,
     /// A registry that is asked before another one; MIRROR may have a path
     #[arg(long, value_name = "REGISTRY=MIRROR", action = clap::ArgAction::Append)]
     mirror: Vec<MirrorOf>,
@@ -105,6 +109,9 @@ impl NetworkArguments {
         }
         for realm in &self.allow_token_realm {
             builder = builder.allow_token_realm(realm.clone());
+        }
+        for host in &self.allow_private_host {
+            builder = builder.allow_private_host(host.clone());
         }
         for MirrorOf { registry, mirror } in &self.mirror {
             builder = builder.mirror(registry.clone(), mirror.clone());

@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 
 use super::{Ceiling, Client, Gateway, Inner, Mirror, Observer, Security};
 use crate::error::{Error, Result};
+use crate::protocol::address::AllowedHost;
 use crate::protocol::realm::AllowedRealm;
 use crate::protocol::retry::Policy;
 use crate::{ClientIdentity, Clock, HttpOptions, HttpTransport, Proxies, TokioClock, Transport};
@@ -36,6 +37,7 @@ pub struct ClientBuilder {
     mirrors: BTreeMap<RegistryHost, Vec<Mirror>>,
     gateway: Option<Gateway>,
     allowed_realms: Vec<AllowedRealm>,
+    allowed_hosts: Vec<AllowedHost>,
     follows_foreign_urls: bool,
 }
 
@@ -136,6 +138,15 @@ impl ClientBuilder {
         self
     }
 
+    /// Lets a registry lead to a host on a private network, by a redirect to its storage or as the place of an upload.
+    /// Without this it leads to the Internet and to itself only, wherever it is: what its name stands for is up to
+    /// whoever owns the name. Errors name the flag `--allow-private-host` for this.
+    #[must_use]
+    pub fn allow_private_host(mut self, allowed: AllowedHost) -> Self {
+        self.allowed_hosts.push(allowed);
+        self
+    }
+
     /// Reads layers from the `urls` of their descriptors where the registry does not have them: https only, without
     /// credentials, and verified like everything. The default is to ignore them.
     #[must_use]
@@ -197,6 +208,7 @@ impl ClientBuilder {
             patience: self.patience.unwrap_or(DEFAULT_PATIENCE),
             follows_foreign_urls: self.follows_foreign_urls,
             allowed_realms: self.allowed_realms,
+            allowed_hosts: self.allowed_hosts,
             security: self.security,
             mirrors: self.mirrors,
             gateway: self.gateway,

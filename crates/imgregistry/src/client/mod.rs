@@ -23,6 +23,7 @@ use self::observer::Both;
 pub(crate) use self::observer::Counted;
 pub use self::observer::{Counters, Event, Observer};
 use crate::error::Result;
+use crate::protocol::address::AllowedHost;
 use crate::protocol::realm::AllowedRealm;
 use crate::protocol::retry::Policy;
 use crate::session::Session;
@@ -76,6 +77,8 @@ pub(crate) struct Inner {
     pub(crate) follows_foreign_urls: bool,
     /// The token servers that may have credentials though they are on other domains.
     pub(crate) allowed_realms: Vec<AllowedRealm>,
+    /// The hosts on private networks that registries may lead to.
+    pub(crate) allowed_hosts: Vec<AllowedHost>,
     security: BTreeMap<RegistryHost, Security>,
     mirrors: BTreeMap<RegistryHost, Vec<Mirror>>,
     gateway: Option<Gateway>,
@@ -140,6 +143,7 @@ impl Client {
             patience: inner.patience,
             follows_foreign_urls: inner.follows_foreign_urls,
             allowed_realms: inner.allowed_realms.clone(),
+            allowed_hosts: inner.allowed_hosts.clone(),
             security: inner.security.clone(),
             mirrors: inner.mirrors.clone(),
             gateway: inner.gateway.clone(),

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use http::StatusCode;
+use imgcore::RegistryHost;
 
 use super::Exchange;
 use super::answer::{Answer, MAX_REFUSAL};
@@ -16,6 +17,8 @@ use crate::{Role, TransportError, TransportErrorKind};
 pub(crate) struct Failure {
     pub(crate) error: Error,
     cause: Cause,
+    /// Whether the host is on a private network, and may be where the user allows it.
+    is_private: bool,
 }
 
 #[derive(Debug)]
@@ -57,6 +60,7 @@ impl Failure {
             TransportErrorKind::Connect => Some("check the host's name, port and proxy"),
             _ => None,
         };
+        let is_private = error.is_private();
         let mut own = Error::new(kind, place, error.to_string());
         if let Some(next_step) = next_step {
             own = own.with_next_step(next_step);
@@ -64,6 +68,7 @@ impl Failure {
         Self {
             error: own.with_source(error),
             cause: Cause::Broken { how, is_handshake },
+            is_private,
         }
     }
 
@@ -93,6 +98,7 @@ impl Failure {
                 retry_after,
                 body: String::from_utf8_lossy(&bytes).into_owned(),
             },
+            is_private: false,
         }
     }
 
@@ -104,6 +110,7 @@ impl Failure {
                 how: retry::Failure::Permanent,
                 is_handshake: false,
             },
+            is_private: false,
         }
     }
 
@@ -115,7 +122,18 @@ impl Failure {
                 how: retry::Failure::Truncated,
                 is_handshake: false,
             },
+            is_private: false,
         }
+    }
+
+    /// Says how the host is allowed, if its being on a private network is what is wrong: with a flag for the registry and
+    /// the host.
+    pub(super) fn allowed_by(mut self, flag: &str, registry: &RegistryHost, host: &str) -> Self {
+        if self.is_private {
+            let next_step = private_host(flag, registry, host);
+            self.error = self.error.with_next_step(next_step);
+        }
+        self
     }
 
     /// Says that another attempt may help, whatever the status says.
@@ -207,6 +225,11 @@ pub(super) fn is_transient(answer: &Answer, class: Class) -> bool {
     };
     let now = SystemTime::UNIX_EPOCH;
     retry::decide(&Policy::default(), class, outcome, 1, now, 0.0) != Decision::GiveUp
+}
+
+/// Says what a person can do about a host on a private network.
+pub(crate) fn private_host(flag: &str, registry: &RegistryHost, host: &str) -> String {
+    format!("if the registry may lead there, allow it with `{flag} {registry}={host}`")
 }
 
 /// Says who must act on a status.

@@ -12,8 +12,8 @@ use imgcore::Repository;
 use url::Url;
 
 pub(crate) use self::answer::Answer;
-pub(crate) use self::failure::{Failure, of_status};
-pub(crate) use self::redirects::{chain, host_of};
+pub(crate) use self::failure::{Failure, of_status, private_host};
+pub(crate) use self::redirects::{PRIVATE_HOST, chain, host_of};
 use crate::client::{Inner, Lane, Permit};
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::protocol::retry::Class;

@@ -12,12 +12,15 @@ use super::watched::Watched;
 use super::{Answer, Call, Exchange, Failure, authorize};
 use crate::client::{Counted, Inner, Lane, Permit};
 use crate::error::{Error, ErrorKind, Place};
-use crate::protocol::address::Rules;
+use crate::protocol::address::{Reach, Rules};
 use crate::protocol::redirect::{self, Follow, Hop, Movable, RedirectError};
 use crate::protocol::url::Origin;
 use crate::protocol::warning;
 use crate::transport::Progress;
 use crate::{Addresses, Event, RequestBody, Role, Route, TransportError, TransportErrorKind};
+
+/// The flag for a private host, as programs on this crate have it.
+pub(crate) const PRIVATE_HOST: &str = "--allow-private-host";
 
 impl Exchange<'_> {
     /// Sends a request and follows its redirects, as far as the rules allow. A credential goes to its own host only, and
@@ -43,8 +46,7 @@ impl Exchange<'_> {
                 has_credentials: authorization.is_some(),
                 movable: movable(&call.method),
             };
-            let rules = self.rules(call).await;
-            let next = self.decide(call, hop, &answer, rules)?;
+            let next = self.decide(call, hop, &answer)?;
             if !next.keep_credentials {
                 authorization = None;
             }
@@ -58,21 +60,15 @@ impl Exchange<'_> {
         }
     }
 
-    /// Returns the rules for where a request may be led.
-    async fn rules(self, call: &Call) -> Rules {
+    /// Returns how far a request may be led.
+    fn reach(self, call: &Call) -> Reach {
         if call.is_foreign {
-            return Rules::strict();
+            return Rules::strict().into();
         }
-        self.session.rules(self.client).await
+        self.session.reach(self.client)
     }
 
-    fn decide(
-        self,
-        call: &Call,
-        hop: Hop<'_>,
-        answer: &Answer,
-        rules: Rules,
-    ) -> Result<Follow, Failure> {
+    fn decide(self, call: &Call, hop: Hop<'_>, answer: &Answer) -> Result<Follow, Failure> {
         let locations = answer.headers.get_all(LOCATION);
         let mut locations = locations.iter();
         let location = locations.next().and_then(|value| value.to_str().ok());
@@ -84,7 +80,7 @@ impl Exchange<'_> {
             self.session.endpoint().origin()
         };
         let decided = match home {
-            Some(registry) => redirect::decide(hop, status, location, &registry, rules),
+            Some(registry) => redirect::decide(hop, status, location, &registry, self.reach(call)),
             None => Err(RedirectError::NoLocation),
         };
         decided.map_err(|error| {
@@ -92,8 +88,15 @@ impl Exchange<'_> {
                 RedirectError::NoLocation | RedirectError::TooMany => ErrorKind::Protocol,
                 _ => ErrorKind::Forbidden,
             };
-            let error = Error::new(kind, &answer.place, chain(&error)).with_status(answer.status);
-            Failure::permanent(error)
+            let own = Error::new(kind, &answer.place, chain(&error)).with_status(answer.status);
+            let private = match &error {
+                RedirectError::Refused(refused) if !call.is_foreign => refused.private_host(),
+                _ => None,
+            };
+            Failure::permanent(match private {
+                Some(host) => own.with_next_step(self.session.allow_private(&host)),
+                None => own,
+            })
         })
     }
 
@@ -108,7 +111,9 @@ impl Exchange<'_> {
     ) -> Result<Answer, Failure> {
         let request = Self::build(method, url, headers, RequestBody::bytes(body));
         let permit = self.enter(Lane::Token, place).await?;
-        self.dispatch(request, url, route, place, permit).await
+        let sent = self.dispatch(request, url, route, place, permit).await;
+        let registry = self.session.host();
+        sent.map_err(|failure| failure.allowed_by("--allow-token-realm", registry, &host_of(url)))
     }
 
     /// Finds out something about the host of another request, without credentials, redirects and retries.
@@ -143,13 +148,18 @@ impl Exchange<'_> {
             self.session.route()
         } else {
             Route {
-                addresses: Addresses::Checked(self.rules(call).await),
+                addresses: Addresses::Checked(self.reach(call).rules_for(url)),
                 ..Route::new(place.role)
             }
         };
         let request = Self::build(&call.method, url, headers, body);
         let permit = self.seat_of(call, place).await?;
-        self.dispatch(request, url, route, place, permit).await
+        let sent = self.dispatch(request, url, route, place, permit).await;
+        if call.is_foreign {
+            return sent;
+        }
+        let registry = self.session.host();
+        sent.map_err(|failure| failure.allowed_by(PRIVATE_HOST, registry, &host_of(url)))
     }
 
     fn build(

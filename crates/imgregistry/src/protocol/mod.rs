@@ -14,6 +14,7 @@
 //!   [`warning`] is for people.
 
 pub mod address;
+mod allowed;
 pub mod challenge;
 pub mod download;
 pub mod error_body;

@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use super::address::{ForbiddenAddress, Rules};
+use super::address::{Class, ForbiddenAddress, Rules};
 use super::url::{Origin, Scheme, redacted};
 
 /// The longest URL that is taken from a server. Signed ones have a few kilobytes.
@@ -57,6 +57,22 @@ pub enum RefusedUrl {
 }
 
 impl RefusedUrl {
+    /// Returns the host, with the port where it is not the scheme's, if its being on a private network is all that is
+    /// wrong: the user could allow that.
+    pub fn private_host(&self) -> Option<String> {
+        match self {
+            Self::Address { url, source } if source.class() == Class::Private => {
+                let url = Url::parse(url).ok()?;
+                let host = url.host_str()?;
+                Some(match url.port() {
+                    Some(port) => format!("{host}:{port}"),
+                    None => host.to_owned(),
+                })
+            }
+            _ => None,
+        }
+    }
+
     pub(super) fn other_origin(url: &Url, expected: Option<Origin>) -> Self {
         Self::OtherOrigin {
             origin: expected.map_or_else(|| "the registry".to_owned(), |it| it.to_string()),

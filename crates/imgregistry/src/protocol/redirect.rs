@@ -9,7 +9,7 @@
 
 use url::Url;
 
-use super::address::Rules;
+use super::address::Reach;
 use super::named::{RefusedUrl, check_host, resolve};
 use super::url::Origin;
 
@@ -89,7 +89,7 @@ pub fn is_redirect(status: u16) -> bool {
 
 /// Decides about an answer with a [redirect's](is_redirect) status.
 ///
-/// `registry` is the origin of the registry, whose own addresses are not checked; `rules` are for all others.
+/// `registry` is the origin of the registry, whose own addresses are not checked; `reach` has the rules for all others.
 ///
 /// # Errors
 ///
@@ -115,7 +115,7 @@ pub fn decide(
     status: u16,
     location: Option<&str>,
     registry: &Origin,
-    rules: Rules,
+    reach: impl Into<Reach>,
 ) -> Result<Follow, RedirectError> {
     let may_move = match hop.movable {
         Movable::Freely => is_redirect(status),
@@ -133,7 +133,7 @@ pub fn decide(
     url.set_fragment(None);
     let origin = Origin::of(&url);
     if origin.as_ref() != Some(registry) {
-        check_host(&url, rules)?;
+        check_host(&url, reach.into().rules_for(&url))?;
     }
     Ok(Follow {
         keep_credentials: hop.has_credentials && origin == Origin::of(hop.url),
@@ -143,6 +143,7 @@ pub fn decide(
 
 #[cfg(test)]
 mod tests {
+    use super::super::address::Rules;
     use super::*;
 
     fn follow(from: &str, to: &str, credentials: bool) -> Result<Follow, RedirectError> {
@@ -249,12 +250,21 @@ mod tests {
             has_credentials: true,
             movable: Movable::Freely,
         };
-        let go = |to: &str, rules| decide(hop, 302, Some(to), &registry, rules).is_ok();
-        assert!(go("http://10.0.0.5:5000/b", Rules::strict()));
-        assert!(!go("http://10.0.0.6:9000/b", Rules::strict()));
-        assert!(go(
-            "http://10.0.0.6:9000/b",
-            Rules::strict().with_private(true)
-        ));
+        let own = "10.0.0.5:5000".parse().unwrap();
+        let go = |to: &str, allowed: &[&str]| {
+            let allowed: Vec<_> = allowed.iter().map(|text| text.parse().unwrap()).collect();
+            let reach = Reach::from(Rules::strict()).allowing(&own, &allowed);
+            decide(hop, 302, Some(to), &registry, reach).is_ok()
+        };
+        assert!(go("http://10.0.0.5:5000/b", &[]));
+        assert!(!go("http://10.0.0.5:9000/b", &[]));
+        assert!(!go("http://10.0.0.6:9000/b", &[]));
+        let to = "http://10.0.0.6:9000/b";
+        assert!(go(to, &["10.0.0.5:5000=10.0.0.6:9000"]));
+        assert!(go(to, &["10.0.0.5:5000=10.0.0.6"]));
+        assert!(!go(to, &["10.0.0.5:5000=10.0.0.6:9001"]));
+        assert!(!go(to, &["registry.corp=10.0.0.6:9000"]));
+        let metadata = "http://169.254.169.254/latest";
+        assert!(!go(metadata, &["10.0.0.5:5000=169.254.169.254"]));
     }
 }

@@ -10,14 +10,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use http::StatusCode;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use imgcore::{RegistryHost, Repository};
-use tokio::sync::OnceCell;
 use url::Url;
 
 use self::auth::Auth;
 use crate::client::{Gateway, Inner, Security};
 use crate::error::{Error, Operation, Place, Result};
-use crate::exchange::{Call, Exchange, Failure};
-use crate::protocol::address::Rules;
+use crate::exchange::{Call, Exchange, Failure, PRIVATE_HOST, private_host};
+use crate::protocol::address::{Reach, Rules};
 use crate::protocol::retry::Policy;
 use crate::protocol::scope::ScopeSet;
 use crate::protocol::url::{Endpoint, Origin, Scheme};
@@ -39,8 +38,6 @@ pub(crate) struct Session {
     course: Mutex<Course>,
     gateway: Option<Gateway>,
     auth: Auth,
-    /// Whether the host is on a private network, once somebody wanted to know.
-    is_private: OnceCell<bool>,
 }
 
 /// Which of the ways is taken.
@@ -86,7 +83,6 @@ impl Session {
             ways,
             gateway: gateway.cloned(),
             auth: Auth::default(),
-            is_private: OnceCell::new(),
         })
     }
 
@@ -187,23 +183,21 @@ impl Session {
         home.is_some() && home == Origin::of(url)
     }
 
-    /// Returns whether the host is on a private network.
-    pub(crate) async fn is_private(&self, client: &Inner) -> bool {
-        let base = self.endpoint().base();
-        *self
-            .is_private
-            .get_or_init(|| client.transport.is_private(base))
-            .await
-    }
-
     /// Returns the rules for hosts that this one names.
     ///
     /// What comes through a gateway was named by who knows whom: where the gateway is says nothing about that.
-    pub(crate) async fn rules(&self, client: &Inner) -> Rules {
+    pub(crate) fn reach(&self, client: &Inner) -> Reach {
         match self.gateway {
-            Some(_) => Rules::strict(),
-            None => Rules::of(self.endpoint()).with_private(self.is_private(client).await),
+            Some(_) => Rules::strict().into(),
+            None => {
+                Reach::from(Rules::of(self.endpoint())).allowing(&self.host, &client.allowed_hosts)
+            }
         }
+    }
+
+    /// Says how a host on a private network is allowed to this one.
+    pub(crate) fn allow_private(&self, host: &str) -> String {
+        private_host(PRIVATE_HOST, &self.host, host)
     }
 
     /// Adds what every request to the host itself carries.

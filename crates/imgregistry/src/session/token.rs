@@ -9,13 +9,14 @@ use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{Method, StatusCode};
 use imgauth::RegistryCredential;
+use imgcore::RegistryHost;
 use tokio::sync::Mutex as AsyncMutex;
 
 use super::auth::Realm;
 use super::credentials::header;
 use crate::Role;
 use crate::error::{Error, ErrorKind, Operation, Place};
-use crate::exchange::{Answer, Exchange, Failure, chain, host_of};
+use crate::exchange::{Answer, Exchange, Failure, chain, host_of, private_host};
 use crate::protocol::realm;
 use crate::protocol::redirect;
 use crate::protocol::retry::Class;
@@ -146,15 +147,14 @@ async fn fetch_once(
         registry: session.host(),
         endpoint: session.endpoint(),
         allowed: &exchange.client.allowed_realms,
-        is_private: session.is_private(exchange.client).await,
     };
     let server = realm::check(realm.challenge.realm.as_deref(), &realm.asked, context)
-        .map_err(|error| forbidden(&asked_by, &error))?;
+        .map_err(|error| forbidden(&asked_by, session.host(), &error))?;
     let grant = grant(credential);
     if !matches!(grant, Grant::Anonymous) {
         server
             .check_credentials()
-            .map_err(|error| forbidden(&asked_by, &error))?;
+            .map_err(|error| forbidden(&asked_by, session.host(), &error))?;
     }
     let place = asked_by.at(host_of(server.url()), Role::Token);
     let ask = Ask {
@@ -248,6 +248,15 @@ fn grant(credential: Option<&RegistryCredential>) -> Grant<'_> {
     }
 }
 
-fn forbidden(place: &Place, error: &realm::RealmError) -> Failure {
-    Error::new(ErrorKind::Forbidden, place, chain(error)).into()
+fn forbidden(place: &Place, registry: &RegistryHost, error: &realm::RealmError) -> Failure {
+    let own = Error::new(ErrorKind::Forbidden, place, chain(error));
+    let private = match error {
+        realm::RealmError::Refused(refused) => refused.private_host(),
+        _ => None,
+    };
+    let own = match private {
+        Some(host) => own.with_next_step(private_host("--allow-token-realm", registry, &host)),
+        None => own,
+    };
+    own.into()
 }

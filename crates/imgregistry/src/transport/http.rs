@@ -14,7 +14,7 @@ use http_body_util::BodyExt;
 use tokio::runtime::Handle;
 use url::Url;
 
-use super::resolver::{self, CheckedResolver};
+use super::resolver::CheckedResolver;
 use super::{
     Addresses, Proxies, RequestBody, ResponseBody, Route, TlsOptions, Transport, TransportError,
     TransportErrorKind, Verification, tls,
@@ -186,15 +186,6 @@ impl Transport for HttpTransport {
             future: Box::pin(exchange),
         })
     }
-
-    fn is_private<'a>(&'a self, url: &'a Url) -> BoxFuture<'a, bool> {
-        // Behind a proxy there may be nobody to ask for names, and it takes long to find that out.
-        let looks_up = !self.options.proxies.is_used_for(url.as_str());
-        Box::pin(OnRuntime {
-            runtime: self.runtime.clone(),
-            future: Box::pin(resolver::is_private(url, looks_up)),
-        })
-    }
 }
 
 impl fmt::Debug for HttpTransport {
@@ -216,14 +207,14 @@ fn check_literal(
     let host = request.uri().host().unwrap_or_default();
     let refused = match url::Host::parse(host) {
         Ok(url::Host::Domain(_)) => None,
-        Ok(host) => rules
-            .check_literal(&host)
-            .err()
-            .map(|error| error.to_string()),
-        Err(error) => Some(error.to_string()),
+        Ok(host) => rules.check_literal(&host).err(),
+        Err(error) => {
+            let why = error.to_string();
+            return Err(TransportError::new(TransportErrorKind::Forbidden, why));
+        }
     };
     match refused {
-        Some(why) => Err(TransportError::new(TransportErrorKind::Forbidden, why)),
+        Some(address) => Err(TransportError::forbidden(&address)),
         None => Ok(()),
     }
 }
@@ -249,7 +240,8 @@ fn classify(error: reqwest::Error, fallback: TransportErrorKind) -> TransportErr
     // The URL may carry a signature; whoever reads the error knows host and operation from elsewhere.
     let error = error.without_url();
     let text = describe(&error);
-    let kind = if let Some(inner) = find::<TransportError>(&error) {
+    let inner = find::<TransportError>(&error);
+    let kind = if let Some(inner) = inner {
         inner.kind()
     } else if find::<rustls::Error>(&error).is_some() {
         TransportErrorKind::Tls
@@ -260,7 +252,10 @@ fn classify(error: reqwest::Error, fallback: TransportErrorKind) -> TransportErr
     } else {
         fallback
     };
-    TransportError::new(kind, text)
+    TransportError {
+        is_private: inner.is_some_and(TransportError::is_private),
+        ..TransportError::new(kind, text)
+    }
 }
 
 fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {

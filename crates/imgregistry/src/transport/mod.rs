@@ -12,7 +12,6 @@ use std::sync::Arc;
 
 use futures_core::future::BoxFuture;
 use http_body_util::combinators::UnsyncBoxBody;
-use url::Url;
 
 pub(crate) use self::body::Progress;
 pub use self::body::RequestBody;
@@ -20,7 +19,7 @@ pub use self::http::{HttpOptions, HttpTransport};
 pub use self::proxy::{Proxies, ProxyError};
 pub use self::tls::{ClientIdentity, TlsOptions};
 
-use crate::protocol::address::Rules;
+use crate::protocol::address::{Class, ForbiddenAddress, Rules};
 
 /// The body of an answer. Its errors say what broke.
 pub type ResponseBody = UnsyncBoxBody<bytes::Bytes, TransportError>;
@@ -44,13 +43,6 @@ pub trait Transport: Send + Sync {
         request: ::http::Request<RequestBody>,
         route: Route,
     ) -> BoxFuture<'_, Result<::http::Response<ResponseBody>, TransportError>>;
-
-    /// Returns whether a host that the user named is on a private network, so that it may name others there. A transport
-    /// that looks no names up says no.
-    fn is_private<'a>(&'a self, url: &'a Url) -> BoxFuture<'a, bool> {
-        let _ = url;
-        Box::pin(std::future::ready(false))
-    }
 }
 
 /// What a host is to the client.
@@ -134,6 +126,8 @@ pub enum Addresses {
 pub struct TransportError {
     kind: TransportErrorKind,
     message: String,
+    /// Whether the address would be good if it were not on a private network.
+    is_private: bool,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -161,8 +155,22 @@ impl TransportError {
         Self {
             kind,
             message: message.into(),
+            is_private: false,
             source: None,
         }
+    }
+
+    /// The host has an address that it must not have.
+    pub(crate) fn forbidden(address: &ForbiddenAddress) -> Self {
+        Self {
+            is_private: address.class() == Class::Private,
+            ..Self::new(TransportErrorKind::Forbidden, address.to_string())
+        }
+    }
+
+    /// Returns whether the address would be good if it were not on a private network, which the user may allow.
+    pub(crate) fn is_private(&self) -> bool {
+        self.is_private
     }
 
     /// Adds the cause.

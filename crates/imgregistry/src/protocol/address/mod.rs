@@ -5,6 +5,7 @@
 //! would come from inside. The rules hold twice: for an address in a URL ([`Rules::check_literal`]), and for what a
 //! name is looked up to ([`Rules::check_resolved`]), since anyone may let a name point anywhere.
 
+mod reach;
 #[cfg(test)]
 mod tests;
 
@@ -12,6 +13,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use url::Host;
 
+pub use self::reach::Reach;
+pub use super::allowed::{AllowedHost, ParseAllowedHostError};
 use super::url::Endpoint;
 
 /// What kind of place an address is.
@@ -215,7 +218,7 @@ impl Rules {
         }
     }
 
-    /// Sets whether addresses of private networks are allowed: for a registry that is itself on one.
+    /// Sets whether addresses of private networks are allowed: for a host that the user allows there.
     #[must_use]
     pub fn with_private(self, private: bool) -> Self {
         Self { private, ..self }

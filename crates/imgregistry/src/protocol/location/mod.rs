@@ -11,7 +11,7 @@ mod tests;
 use imgcore::Digest;
 use url::Url;
 
-use super::address::Rules;
+use super::address::Reach;
 use super::named::{RefusedUrl, check_host, resolve as resolve_url};
 use super::url::Origin;
 
@@ -22,17 +22,17 @@ pub struct LocationRules {
     /// Where the registry itself is: the only place that gets credentials. Without it no place does.
     pub registry: Option<Origin>,
     /// Which addresses other hosts may have.
-    pub addresses: Rules,
+    pub addresses: Reach,
     /// Whether other hosts are refused.
     pub same_host_only: bool,
 }
 
 impl LocationRules {
     /// Allows other hosts, with the addresses that the rules allow.
-    pub fn new(registry: Option<Origin>, addresses: Rules) -> Self {
+    pub fn new(registry: Option<Origin>, addresses: impl Into<Reach>) -> Self {
         Self {
             registry,
-            addresses,
+            addresses: addresses.into(),
             same_host_only: false,
         }
     }
@@ -107,7 +107,7 @@ pub fn resolve(
         if rules.same_host_only {
             return Err(RefusedUrl::other_origin(&url, rules.registry.clone()));
         }
-        check_host(&url, rules.addresses)?;
+        check_host(&url, rules.addresses.rules_for(&url))?;
     }
     Ok(UploadLocation {
         url,

@@ -1,5 +1,6 @@
 use proptest::prelude::*;
 
+use super::super::address::Rules;
 use super::*;
 
 const REQUEST: &str = "https://r.example/v2/a/blobs/uploads/";

@@ -4,16 +4,14 @@
 //! asked: may the client go there at all ([`check`]), and may a password or a refresh token of the registry's user go
 //! along ([`Realm::check_credentials`])? Asking without them is harmless, and public images need no more.
 
-mod allowed;
 #[cfg(test)]
 mod tests;
 
 use imgcore::RegistryHost;
 use url::{Host, Url};
 
-pub use allowed::{AllowedRealm, ParseAllowedRealmError};
-
 use super::address::Rules;
+pub use super::allowed::{AllowedRealm, ParseAllowedRealmError};
 use super::named::{RefusedUrl, check_host, resolve};
 use super::url::{Endpoint, Origin, Scheme, redacted};
 
@@ -53,8 +51,6 @@ pub struct Context<'a> {
     pub endpoint: &'a Endpoint,
     /// What the user allows beyond the rules.
     pub allowed: &'a [AllowedRealm],
-    /// Whether the registry's own name led to a private network: then names of token servers may as well.
-    pub is_private: bool,
 }
 
 /// Why credentials may go to a token server.
@@ -154,8 +150,8 @@ impl Realm {
 ///
 /// * https, unless the registry itself is http and the token server on its host, or allowed by the user;
 /// * no user, no fragment;
-/// * an address instead of a name only if it is public, the registry's own with the same port, or allowed by the user;
-///   a registry on loopback may name loopback.
+/// * an address only if it is public, the registry's own with the same port, or allowed by the user; a registry on
+///   loopback may name loopback. What a name leads to is checked by the same rules ([`Realm::addresses`]).
 ///
 /// # Errors
 ///
@@ -169,7 +165,7 @@ impl Realm {
 ///
 /// let registry = "registry.example.com".parse()?;
 /// let endpoint = Endpoint::new(&registry, Scheme::Https)?;
-/// let context = Context { registry: &registry, endpoint: &endpoint, allowed: &[], is_private: false };
+/// let context = Context { registry: &registry, endpoint: &endpoint, allowed: &[] };
 ///
 /// let realm = check(Some("https://auth.example.com/token"), &endpoint.ping(), context)?;
 /// assert!(realm.check_credentials().is_ok());
@@ -216,7 +212,7 @@ pub fn check(
     Ok(Realm {
         url,
         trust,
-        rules: rules.with_private(context.is_private),
+        rules,
         registry: context.registry.clone(),
     })
 }

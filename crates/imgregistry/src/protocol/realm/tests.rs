@@ -16,7 +16,6 @@ impl Case<'_> {
             registry: &registry,
             endpoint: &endpoint,
             allowed: self.allowed,
-            is_private: false,
         };
         check(Some(realm), &endpoint.ping(), context)
     }
@@ -335,29 +334,25 @@ fn a_realm_brings_no_scope_of_its_own() {
 }
 
 #[test]
-fn names_of_token_servers_may_lead_to_private_networks_with_their_registry() {
+fn token_servers_on_private_networks_are_the_registry_itself_or_allowed() {
     let registry = "registry.corp".parse().unwrap();
     let endpoint = Endpoint::new(&registry, Scheme::Https).unwrap();
-    for is_private in [false, true] {
+    let allowed = ["registry.corp=auth.corp".parse().unwrap()];
+    let inside = "10.0.0.1".parse().unwrap();
+    let may_be_inside = |realm: &str, allowed: &[AllowedRealm]| {
         let context = Context {
             registry: &registry,
             endpoint: &endpoint,
-            allowed: &[],
-            is_private,
+            allowed,
         };
-        let realm = check(Some("https://auth.corp/"), &endpoint.ping(), context).unwrap();
-        let found = realm
-            .addresses()
-            .check_resolved("10.0.0.1".parse().unwrap());
-        assert_eq!(found.is_ok(), is_private);
-        assert!(
-            realm
-                .addresses()
-                .check_resolved("169.254.169.254".parse().unwrap())
-                .is_err()
-        );
-        assert!(check(Some("https://10.0.0.1/"), &endpoint.ping(), context).is_err());
-    }
+        let realm = check(Some(realm), &endpoint.ping(), context).unwrap();
+        realm.addresses().check_resolved(inside).is_ok()
+    };
+    assert!(may_be_inside("https://registry.corp/token", &[]));
+    assert!(!may_be_inside("https://registry.corp:8443/token", &[]));
+    assert!(!may_be_inside("https://auth.corp/token", &[]));
+    assert!(may_be_inside("https://auth.corp/token", &allowed));
+    assert!(!may_be_inside("https://other.corp/token", &allowed));
 }
 
 proptest! {

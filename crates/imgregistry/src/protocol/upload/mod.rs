@@ -284,7 +284,7 @@ impl Machine {
         digest: Digest,
         size: u64,
         settings: Settings,
-        addresses: super::address::Rules,
+        addresses: impl Into<super::address::Reach>,
     ) -> Self {
         let mount_from = settings.mount_from;
         let places = Places {

@@ -50,14 +50,14 @@ impl Driver {
     pub(super) async fn new(remote: &Remote, descriptor: &Descriptor, settings: Settings) -> Self {
         let site = remote.origin();
         site.settle(remote).await;
-        let rules = site.session.rules(remote.inner()).await;
+        let reach = site.session.reach(remote.inner());
         let machine = Machine::new(
             site.session.endpoint(),
             &site.repository,
             descriptor.digest,
             descriptor.size,
             settings,
-            rules,
+            reach,
         );
         Self {
             remote: remote.clone(),
@@ -270,8 +270,15 @@ impl Driver {
                 let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::BAD_GATEWAY);
                 Error::new(of_status(status), &self.place, String::new()).with_status(status)
             }
-            (UploadError::Location(_), _) => {
-                Error::new(ErrorKind::Forbidden, &self.place, chain(error))
+            (UploadError::Location(refused), _) => {
+                let own = Error::new(ErrorKind::Forbidden, &self.place, chain(error));
+                match refused.private_host() {
+                    Some(host) => {
+                        let session = &self.remote.origin().session;
+                        own.with_next_step(session.allow_private(&host))
+                    }
+                    None => own,
+                }
             }
             (UploadError::Digest { expected, actual }, _) => {
                 let kind = ErrorKind::DigestMismatch {

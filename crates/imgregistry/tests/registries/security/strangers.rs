@@ -184,6 +184,53 @@ async fn an_upload_location_inside_of_the_network_is_refused() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn private_hosts_are_reached_by_permission_and_without_credential() {
+    let inside = "https://10.0.0.9:9000";
+    let content = noise(5, 1000);
+    for (allowed, arrives) in [
+        ("", false),
+        ("registry.example.com=10.0.0.9:9000", true),
+        ("registry.example.com=10.0.0.9", true),
+        ("registry.example.com=10.0.0.9:9001", false),
+        ("registry.example.com=10.0.0.8:9000", false),
+        ("other.example.com=10.0.0.9:9000", false),
+    ] {
+        for class in [RequestClass::GetBlob, RequestClass::StartUpload] {
+            let there = Recorder::new(answer(201, ""));
+            let mut scene = Scene::new().await;
+            let network = std::mem::take(&mut scene.network).with(inside, Arc::clone(&there));
+            scene.rewire(network, |builder| match allowed.parse() {
+                Ok(allowed) => builder.allow_private_host(allowed),
+                Err(_) => builder,
+            });
+            let remote = scene.logged_in().await;
+            let outcome = if class == RequestClass::GetBlob {
+                scene.script(
+                    class,
+                    Fault::redirect(307, "https://10.0.0.9:9000/blob?sig=1"),
+                );
+                let layer = scene.image.layers[1].clone();
+                read(&remote, &layer).await.map(drop)
+            } else {
+                scene.script(class, start_at("https://10.0.0.9:9000/upload?_state=1"));
+                write(&remote, &blob(&content), &content).await
+            };
+            assert_eq!(!there.is_empty(), arrives, "{class} {allowed}");
+            assert!(there.with_credentials().is_empty(), "{class} {allowed}");
+            if !arrives {
+                let failed = outcome.expect_err(allowed);
+                let error = failed.error();
+                assert_eq!(error.kind(), ErrorKind::Forbidden, "{class} {error}");
+                let flag = "`--allow-private-host registry.example.com=10.0.0.9:9000`";
+                assert!(error.to_string().contains(flag), "{class} {error}");
+                scene.hear(&failed);
+            }
+            scene.end(allowed);
+        }
+    }
+}
+
 fn start_at(location: &'static str) -> Fault {
     Fault::change(move |response| {
         if response.status() == 202 {
