@@ -1,5 +1,6 @@
 //! The error of this crate: one opaque type that says who must act, where it happened, and what to do next.
 
+mod advice;
 mod place;
 #[cfg(test)]
 mod tests;
@@ -42,9 +43,18 @@ struct Parts {
     status: Option<StatusCode>,
     said: ErrorBody,
     attempts: u32,
-    next_step: Option<String>,
+    next_step: NextStep,
     earlier: Vec<String>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+#[derive(Clone)]
+enum NextStep {
+    /// What is done about errors of this kind.
+    Default,
+    /// The text says it already.
+    InText,
+    Own(String),
 }
 
 /// Who must act on an [`Error`].
@@ -106,7 +116,7 @@ impl Error {
             status: None,
             said: ErrorBody::default(),
             attempts: 1,
-            next_step: None,
+            next_step: NextStep::Default,
             earlier: Vec::new(),
             source: None,
         }))
@@ -157,8 +167,32 @@ impl Error {
     }
 
     pub(crate) fn with_next_step(mut self, next_step: impl Into<String>) -> Self {
-        self.0.next_step = Some(next_step.into());
+        self.0.next_step = NextStep::Own(next_step.into());
         self
+    }
+
+    /// Says that the text has the next step in it.
+    pub(crate) fn with_next_step_in_text(mut self) -> Self {
+        self.0.next_step = NextStep::InText;
+        self
+    }
+
+    /// Returns whether somebody said more of the next step than the kind of the error does.
+    pub(crate) fn has_own_next_step(&self) -> bool {
+        !matches!(self.0.next_step, NextStep::Default)
+    }
+
+    /// Returns the text without a next step that goes without saying: for errors that stand behind others.
+    pub(crate) fn summary(&self) -> String {
+        let next_step = match &self.0.next_step {
+            NextStep::Own(own) => Some(own.as_str()),
+            NextStep::Default | NextStep::InText => None,
+        };
+        Text {
+            parts: &self.0,
+            next_step,
+        }
+        .to_string()
     }
 
     /// Adds why the places that were tried before did not help.
@@ -239,7 +273,11 @@ impl Error {
 
     /// Returns what to do about it, where that is known.
     pub fn next_step(&self) -> Option<&str> {
-        self.0.next_step.as_deref()
+        match &self.0.next_step {
+            NextStep::Own(own) => Some(own),
+            NextStep::InText => None,
+            NextStep::Default => advice::default(self.0.kind, &self.0.place, self.0.status),
+        }
     }
 
     /// Returns why the mirrors that were tried before did not help, one text a mirror.
@@ -250,7 +288,24 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let parts = &*self.0;
+        let next_step = self.next_step();
+        Text {
+            parts: &self.0,
+            next_step,
+        }
+        .fmt(f)
+    }
+}
+
+/// The text of an error, with a next step or without.
+struct Text<'a> {
+    parts: &'a Parts,
+    next_step: Option<&'a str>,
+}
+
+impl fmt::Display for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { parts, next_step } = self;
         write!(f, "{}: {}", parts.place, parts.detail)?;
         if let Some(status) = parts.status {
             let separator = if parts.detail.is_empty() { "" } else { ", " };
@@ -262,7 +317,7 @@ impl fmt::Display for Error {
         if parts.attempts > 1 {
             write!(f, " after {} attempts", parts.attempts)?;
         }
-        if let Some(next_step) = &parts.next_step {
+        if let Some(next_step) = next_step {
             write!(f, "; {next_step}")?;
         }
         for earlier in &parts.earlier {

@@ -19,14 +19,15 @@ fn texts_have_all_that_is_known_and_nothing_else() {
     let new = |detail: &str| Error::new(ErrorKind::Unavailable, &place(), detail);
     check(
         new("connection refused"),
-        "reading blob sha256:HELLO of team/app at registry registry.example:5000: connection refused",
+        "reading blob sha256:HELLO of team/app at registry registry.example:5000: connection refused; \
+         try again; if it stays so, check the network and the proxies on the way",
     );
     check(
         new("")
             .with_status(StatusCode::BAD_GATEWAY)
             .with_attempts(6),
         "reading blob sha256:HELLO of team/app at registry registry.example:5000: \
-         answered 502 Bad Gateway after 6 attempts",
+         answered 502 Bad Gateway after 6 attempts; try again later; if it stays so, tell whoever runs the host",
     );
     check(
         new("")
@@ -43,8 +44,44 @@ fn texts_have_all_that_is_known_and_nothing_else() {
     let storage = place().at("storage.example", Role::Storage);
     check(
         Error::new(ErrorKind::Protocol, &storage, "others were sent"),
-        "reading blob sha256:HELLO of team/app at storage storage.example: others were sent",
+        "reading blob sha256:HELLO of team/app at storage storage.example: others were sent; \
+         check that the host is a registry, and no proxy answers in its place",
     );
+    assert_eq!(
+        new("asleep").summary(),
+        "reading blob sha256:HELLO of team/app at registry registry.example:5000: asleep",
+    );
+}
+
+#[test]
+fn every_kind_of_error_has_a_next_step_but_the_callers_own() {
+    let digest = Digest::sha256_of(b"");
+    for kind in [
+        ErrorKind::Denied,
+        ErrorKind::DigestMismatch {
+            expected: digest,
+            actual: digest,
+        },
+        ErrorKind::Forbidden,
+        ErrorKind::Immutable,
+        ErrorKind::NotFound,
+        ErrorKind::Protocol,
+        ErrorKind::SizeMismatch {
+            expected: 1,
+            actual: 2,
+        },
+        ErrorKind::Throttled,
+        ErrorKind::TooLarge,
+        ErrorKind::Unavailable,
+        ErrorKind::Unsupported,
+    ] {
+        let error = Error::new(kind, &place(), "");
+        assert!(error.next_step().is_some(), "{kind:?}");
+        let answered = error.with_status(StatusCode::BAD_REQUEST);
+        assert!(answered.next_step().is_some(), "{kind:?}");
+    }
+    let error = Error::new(ErrorKind::InvalidInput, &place(), "");
+    assert_eq!(error.next_step(), None);
 }
 
 #[test]

@@ -97,7 +97,7 @@ impl Remote {
                 Ok(Presence::Present { size }) => return Ok(Presence::Present { size }),
                 Ok(presence) => found = presence,
                 Err(error) if is_last => return Err(error.with_earlier(earlier)),
-                Err(error) => earlier.push(error.to_string()),
+                Err(error) => earlier.push(error.summary()),
             }
         }
         Ok(found)

@@ -26,7 +26,7 @@ pub(super) async fn open(
     for url in &descriptor.urls {
         match ask(remote, descriptor, url).await {
             Ok(answer) => return Ok(BlobStream::verify(descriptor, read(answer))),
-            Err(error) => earlier.push(error.to_string()),
+            Err(error) => earlier.push(error.summary()),
         }
     }
     Err(missing.with_earlier(earlier).into())

@@ -148,7 +148,7 @@ impl Tried {
         if self.left == 0 {
             return Err(error.with_earlier(std::mem::take(&mut self.earlier)));
         }
-        self.earlier.push(error.to_string());
+        self.earlier.push(error.summary());
         Ok(())
     }
 }

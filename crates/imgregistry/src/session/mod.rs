@@ -320,7 +320,7 @@ impl Session {
         if self.gateway.is_some() {
             return error.with_next_step("the gateway logs in to registries: ask who runs it");
         }
-        if error.next_step().is_some() {
+        if error.has_own_next_step() {
             return error;
         }
         let next_step = self.auth.explain(&self.host, repository);

@@ -256,6 +256,9 @@ fn forbidden(place: &Place, registry: &RegistryHost, error: &realm::RealmError) 
     };
     let own = match private {
         Some(host) => own.with_next_step(private_host("--allow-token-realm", registry, &host)),
+        None if matches!(error, realm::RealmError::Untrusted { .. }) => {
+            own.with_next_step_in_text()
+        }
         None => own,
     };
     own.into()

@@ -65,7 +65,7 @@ async fn a_server_in_trouble() {
     let registry = handler(|_| respond(503, &[("Content-Type", "text/html")], "<html>busy</html>"));
     let network = InProcess::new().with("https://registry.example.com", registry);
     let error = remote(patient(network)).manifest(&tag()).await.unwrap_err();
-    insta::assert_snapshot!(error, @"reading manifest latest of team/app at registry registry.example.com: answered 503 Service Unavailable (busy) after 6 attempts");
+    insta::assert_snapshot!(error, @"reading manifest latest of team/app at registry registry.example.com: answered 503 Service Unavailable (busy) after 6 attempts; try again later; if it stays so, tell whoever runs the host");
 }
 
 #[tokio::test]
@@ -87,7 +87,7 @@ async fn a_missing_blob() {
         .await
         .unwrap_err();
     insta::assert_snapshot!(error, @"not found at registry registry.example.com");
-    insta::assert_snapshot!(std::error::Error::source(&error).unwrap(), @"reading blob sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824 of team/app at registry registry.example.com: answered 404 Not Found (BLOB_UNKNOWN: blob unknown to registry)");
+    insta::assert_snapshot!(std::error::Error::source(&error).unwrap(), @"reading blob sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824 of team/app at registry registry.example.com: answered 404 Not Found (BLOB_UNKNOWN: blob unknown to registry); check the repository and the digest; what is there may have been removed since");
 }
 
 #[tokio::test]
@@ -109,7 +109,7 @@ async fn a_manifest_with_another_digest() {
         .manifest(&asked.into())
         .await
         .unwrap_err();
-    insta::assert_snapshot!(error, @"reading manifest sha256:d9298a10d1b0735837dc4bd85dac641b0f3cef27a47e5d53a54f2f3f5b2fcffa of team/app at registry registry.example.com: the content has the digest sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a, expected was sha256:d9298a10d1b0735837dc4bd85dac641b0f3cef27a47e5d53a54f2f3f5b2fcffa");
+    insta::assert_snapshot!(error, @"reading manifest sha256:d9298a10d1b0735837dc4bd85dac641b0f3cef27a47e5d53a54f2f3f5b2fcffa of team/app at registry registry.example.com: the content has the digest sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a, expected was sha256:d9298a10d1b0735837dc4bd85dac641b0f3cef27a47e5d53a54f2f3f5b2fcffa; try again; if it stays so, the content is damaged there: tell whoever runs the host");
 }
 
 #[tokio::test]
@@ -118,7 +118,7 @@ async fn a_redirect_to_this_machine() {
         let location = "https://127.0.0.1:6443/?token=imgkit-canary-query";
         respond(307, &[("Location", location)], "")
     });
-    insta::assert_snapshot!(manifest(registry).await, @"reading manifest latest of team/app at registry registry.example.com: the answer redirects where the client does not go: `https://127.0.0.1:6443/?token=[redacted]` is not followed: 127.0.0.1 is a loopback address, where a registry may not send a client, answered 307 Temporary Redirect");
+    insta::assert_snapshot!(manifest(registry).await, @"reading manifest latest of team/app at registry registry.example.com: the answer redirects where the client does not go: `https://127.0.0.1:6443/?token=[redacted]` is not followed: 127.0.0.1 is a loopback address, where a registry may not send a client, answered 307 Temporary Redirect; the client does not go there: ask whoever runs the registry to lead to a public address, by https");
 }
 
 #[tokio::test]

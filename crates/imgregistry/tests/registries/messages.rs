@@ -129,7 +129,7 @@ async fn what_is_not_there_or_not_allowed() {
     no such tag:
       reading manifest v9 of team/app at registry registry.example.com: answered 404 Not Found (MANIFEST_UNKNOWN: the repository does not have the tag v9); check the repository and the tag
     no such blob:
-      reading blob sha256:8c83da3c92d7e050e52f25a9e6821a456e3a5bd05b6a92ad55827a6e8031929a of team/app at registry registry.example.com: answered 404 Not Found (BLOB_UNKNOWN: the repository does not have the blob sha256:8c83da3c92d7e050e52f25a9e6821a456e3a5bd05b6a92ad55827a6e8031929a)
+      reading blob sha256:8c83da3c92d7e050e52f25a9e6821a456e3a5bd05b6a92ad55827a6e8031929a of team/app at registry registry.example.com: answered 404 Not Found (BLOB_UNKNOWN: the repository does not have the blob sha256:8c83da3c92d7e050e52f25a9e6821a456e3a5bd05b6a92ad55827a6e8031929a); check the repository and the digest; what is there may have been removed since
     ");
 }
 
@@ -163,7 +163,7 @@ async fn what_a_registry_does_not_take() {
     a tag that must not move:
       writing manifest v1 of team/app at registry registry.example.com: answered 412 Precondition Failed (PRECONDITION: tag is immutable); the registry does not let this tag move: write another tag
     a manifest that is too large:
-      writing manifest v1 of team/app at registry registry.example.com: answered 413 Payload Too Large (SIZE_INVALID: too large)
+      writing manifest v1 of team/app at registry registry.example.com: answered 413 Payload Too Large (SIZE_INVALID: too large); ask whoever runs the registry, or a proxy before it, to allow more
     ");
 }
 
@@ -206,16 +206,16 @@ async fn servers_that_are_in_trouble() {
     page.say("a redirect inside", outcome);
     insta::assert_snapshot!(page.end(), @"
     a broken gateway:
-      reading blob sha256:2d469134913ceedbe102b708b13c7b532aa7c362e790b829c39980bba1e1e643 of team/app at registry registry.example.com: answered 502 Bad Gateway (Bad Gateway) after 6 attempts
+      reading blob sha256:2d469134913ceedbe102b708b13c7b532aa7c362e790b829c39980bba1e1e643 of team/app at registry registry.example.com: answered 502 Bad Gateway (Bad Gateway) after 6 attempts; try again later; if it stays so, tell whoever runs the host
     too many requests:
-      reading manifest v1 of team/app at registry registry.example.com: answered 429 Too Many Requests (TOOMANYREQUESTS: You have reached your pull rate limit) after 6 attempts
+      reading manifest v1 of team/app at registry registry.example.com: answered 429 Too Many Requests (TOOMANYREQUESTS: You have reached your pull rate limit) after 6 attempts; wait, ask for less at once, or log in where that raises the limit
     a connection that breaks:
-      reading blob sha256:2d469134913ceedbe102b708b13c7b532aa7c362e790b829c39980bba1e1e643 of team/app at registry registry.example.com: the test's server resets the connection after 6 attempts
+      reading blob sha256:2d469134913ceedbe102b708b13c7b532aa7c362e790b829c39980bba1e1e643 of team/app at registry registry.example.com: the test's server resets the connection after 6 attempts; try again; if it stays so, check the network and the proxies on the way
     a broken token server:
-      getting a token for team/app at token server auth.example.com: answered 500 Internal Server Error (500 from the fault injector) after 6 attempts
+      getting a token for team/app at token server auth.example.com: answered 500 Internal Server Error (500 from the fault injector) after 6 attempts; try again later; if it stays so, tell whoever runs the host
     storage that is away:
       reading blob sha256:2d469134913ceedbe102b708b13c7b532aa7c362e790b829c39980bba1e1e643 of team/app at storage storage.test: no host https://storage.test:443 in this test after 6 attempts; check the host's name, port and proxy
     a redirect inside:
-      reading blob sha256:2d469134913ceedbe102b708b13c7b532aa7c362e790b829c39980bba1e1e643 of team/app at registry registry.example.com: the answer redirects where the client does not go: `http://169.254.169.254/latest` is not followed: it would leave encryption behind, answered 307 Temporary Redirect
+      reading blob sha256:2d469134913ceedbe102b708b13c7b532aa7c362e790b829c39980bba1e1e643 of team/app at registry registry.example.com: the answer redirects where the client does not go: `http://169.254.169.254/latest` is not followed: it would leave encryption behind, answered 307 Temporary Redirect; the client does not go there: ask whoever runs the registry to lead to a public address, by https
     ");
 }

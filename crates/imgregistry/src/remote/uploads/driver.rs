@@ -80,7 +80,7 @@ impl Driver {
 
     /// Returns what went wrong last, as a text.
     pub(super) fn trouble(&self) -> Option<String> {
-        self.last.as_ref().map(|failure| failure.error.to_string())
+        self.last.as_ref().map(|failure| failure.error.summary())
     }
 
     /// Gives the session up, so that the registry need not keep what came. Whether that works is of no interest.
