@@ -11,12 +11,12 @@ use imgserve::http::{Handler, Request, Response, Server, ServerOptions};
 use imgstore::{BlobSourceExt, MemoryStore};
 use imgtest::peer::Certificate;
 use imgtest::registry::{
-    Challenge, Guard, Protocols, Recorder, Running, TokenOptions, TokenServer, answer,
+    Challenge, Exchange, Guard, Protocols, Recorder, Running, TokenOptions, TokenServer, answer,
 };
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 
-use crate::network::remote_at;
+use crate::network::{remote_at, user};
 
 const INDEX: &[u8] = br#"{"schemaVersion":2,"manifests":[]}"#;
 
@@ -147,6 +147,70 @@ async fn tunnels_are_asked_for_with_the_credentials_of_the_proxy() {
         head.contains("proxy-authorization: basic dxnlcjp3b3jk"),
         "{head}"
     );
+}
+
+#[tokio::test]
+async fn a_registry_is_reached_through_a_tunnel() {
+    let registry = Recorder::new(Arc::new(Registry::in_memory()) as Arc<dyn Handler>);
+    let server = Running::tls(Arc::clone(&registry) as _, Protocols::Http1).await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let proxy = listener.local_addr().unwrap();
+    let (tell, mut asked) = tokio::sync::mpsc::unbounded_channel();
+    let target = server.host();
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            tell.send(read_head(&mut client).await).unwrap();
+            let mut server = tokio::net::TcpStream::connect(&target).await.unwrap();
+            client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+            tokio::spawn(async move {
+                let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+            });
+        }
+    });
+    let proxies = Proxies::from_environment(|name| {
+        (name == "HTTPS_PROXY").then(|| format!("http://user:word@{proxy}"))
+    });
+    let builder = hasty()
+        .proxies(proxies.unwrap())
+        .extra_roots(server.pem().as_bytes())
+        .unwrap();
+    round_trip(&remote_at(builder, "registry.test")).await;
+    let head = asked.recv().await.unwrap();
+    assert!(head.starts_with("connect registry.test:443 "), "{head}");
+    // What is for the proxy stays with the proxy.
+    assert!(
+        head.contains("proxy-authorization: basic dxnlcjp3b3jk"),
+        "{head}"
+    );
+    assert!(!registry.is_empty());
+    assert!(registry.with_credentials().is_empty());
+}
+
+#[tokio::test]
+async fn a_gateway_may_speak_tls() {
+    for protocols in [Protocols::Http1, Protocols::Http2] {
+        let registry = Recorder::new(Arc::new(Registry::in_memory()) as Arc<dyn Handler>);
+        let server = Running::tls(Arc::clone(&registry) as _, protocols).await;
+        let gateway = || server.origin().parse().unwrap();
+        let keychain = Arc::new(user("quay.io"));
+        let trusting = hasty()
+            .gateway(gateway())
+            .keychain(keychain)
+            .extra_roots(server.pem().as_bytes())
+            .unwrap();
+        round_trip(&remote_at(trusting, "quay.io")).await;
+        let seen = registry.exchanges();
+        let meant = |it: &Exchange| it.header("x-rules_img-original-host") == Some("quay.io");
+        assert!(!seen.is_empty() && seen.iter().all(meant));
+        assert!(registry.with_credentials().is_empty());
+        // The certificate must be good, whatever the user says of the registry behind it.
+        let insecure = hasty()
+            .gateway(gateway())
+            .security("quay.io".parse().unwrap(), Security::Insecure);
+        let error = remote_at(insecure, "quay.io").manifest(&tag()).await;
+        let error = error.unwrap_err();
+        assert!(error.to_string().contains("certificate"), "{error}");
+    }
 }
 
 /// Reads the head of a request, in small letters.

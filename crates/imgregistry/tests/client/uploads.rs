@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use imgcore::{Descriptor, Digest, MediaType, Tag};
-use imgregistry::{ErrorKind, Mount, Remote, TagOrDigest};
+use imgregistry::{ErrorKind, Mount, Remote, TagOrDigest, Uploaded};
 use imgserve::distribution::Registry;
 use imgserve::http::Handler;
 use imgstore::{BlobSink, BlobSourceExt, MemoryStore};
@@ -109,6 +109,22 @@ async fn each_request_of_an_upload_may_fail_once() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn a_question_that_is_forbidden_does_not_keep_a_blob_from_being_written() {
+    let bad = bad();
+    bad.faults
+        .always(RequestClass::HeadBlob, Fault::status(403));
+    let content = content(1000);
+    write(&bad.repository, &content).await.unwrap();
+    assert!(is_whole(&bad.repository, &content).await);
+    let memory = MemoryStore::new();
+    let layer = Descriptor::of(MediaType::OCI_LAYER_TAR, b"hello");
+    memory.insert("hello");
+    let sent = bad.repository.upload(&layer, &memory, None).await.unwrap();
+    assert_eq!(sent, Uploaded::Sent);
+    assert!(is_whole(&bad.repository, b"hello").await);
 }
 
 #[tokio::test(start_paused = true)]

@@ -561,6 +561,26 @@ async fn a_token_that_ends_during_a_long_upload_costs_no_byte_twice() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_token_that_ends_before_a_blob_goes_in_one_piece_costs_no_byte_twice() {
+    let world = World::new().await;
+    act(&world, RequestClass::GetManifest).await.unwrap();
+    let server = Arc::clone(&world.server);
+    let expire = Fault::before(move || server.expire_all());
+    world.script(RequestClass::FinishUpload, Rule::new(expire).times(1));
+    let content = noise(53, LARGE);
+    let descriptor = blob(&content);
+    let source = imgstore::MemoryStore::new();
+    source.insert(content.clone());
+    let uploaded = world.remote.upload(&descriptor, &source, None).await;
+    assert_eq!(uploaded.unwrap(), imgregistry::Uploaded::Sent);
+    assert_eq!(world.struck(), 1);
+    assert_eq!(world.registry.count(RequestClass::PatchUpload), 0);
+    assert_eq!(world.registry.count(RequestClass::FinishUpload), 2);
+    // A registry that refuses has read nothing of what it refuses.
+    assert_eq!(sent_bytes(&world), LARGE as u64);
+}
+
+#[tokio::test(start_paused = true)]
 async fn as_many_requests_are_in_flight_as_the_ceiling_allows() {
     let inner = registry();
     let contents: Vec<_> = (0..30).map(|seed| noise(seed + 100, 2000)).collect();

@@ -1,10 +1,10 @@
-//! A certificate for this machine's own address.
+//! A certificate for this machine's own address, and for one name that proxies are asked for.
 
 use std::path::{Path, PathBuf};
 
 use rcgen::{CertificateParams, KeyPair};
 
-/// A self-signed certificate for 127.0.0.1 and `localhost`, with its key.
+/// A self-signed certificate for 127.0.0.1, `localhost` and `registry.test`, with its key.
 #[derive(Debug)]
 pub struct Certificate {
     certificate: rcgen::Certificate,
@@ -14,8 +14,8 @@ pub struct Certificate {
 impl Certificate {
     /// Makes a new one, with an ECDSA key on P-256.
     pub fn generate() -> Self {
-        let names = ["127.0.0.1".to_owned(), "localhost".to_owned()];
-        let params = CertificateParams::new(names).expect("because both names are valid");
+        let names = ["127.0.0.1", "localhost", "registry.test"].map(str::to_owned);
+        let params = CertificateParams::new(names).expect("because the names are valid");
         let key = KeyPair::generate().expect("because the system has randomness");
         let certificate = params.self_signed(&key).expect("because the key can sign");
         Self { certificate, key }

@@ -6,6 +6,7 @@ mod writer;
 
 use futures_core::future::BoxFuture;
 use futures_util::StreamExt;
+use http::StatusCode;
 use http_body::Frame;
 use http_body_util::StreamBody;
 use imgcore::{Descriptor, Repository};
@@ -49,14 +50,10 @@ impl BlobSink for Remote {
     /// Starts a blob. Small ones are kept until they are committed, of large ones a chunk of 8 MiB is.
     fn writer<'a>(&'a self, descriptor: &'a Descriptor) -> BoxFuture<'a, imgstore::Result<Begin>> {
         Box::pin(async move {
-            let site = self.origin();
-            match site
-                .stat_blob(self, &descriptor.digest, Lane::Writing)
-                .await?
-            {
-                Presence::Present { .. } => Ok(Begin::AlreadyExists),
-                _ => Ok(Begin::Writer(self.ingest(descriptor, None).await)),
+            if self.has_blob(descriptor).await? {
+                return Ok(Begin::AlreadyExists);
             }
+            Ok(Begin::Writer(self.ingest(descriptor, None).await))
         })
     }
 }
@@ -76,11 +73,7 @@ impl Remote {
         source: &dyn BlobSource,
         from: Option<&Repository>,
     ) -> Result<Uploaded> {
-        let site = self.origin();
-        if let Presence::Present { .. } = site
-            .stat_blob(self, &descriptor.digest, Lane::Writing)
-            .await?
-        {
+        if self.has_blob(descriptor).await? {
             return Ok(Uploaded::AlreadyThere);
         }
         self.upload_missing(descriptor, source, from).await
@@ -143,6 +136,21 @@ impl Remote {
                 descriptor,
                 Box::new(Writer::new(driver, descriptor)),
             )))
+        }
+    }
+
+    /// Asks the registry itself whether it has a blob.
+    ///
+    /// Some registries forbid the question where there is no such repository yet: then writing will tell.
+    async fn has_blob(&self, descriptor: &Descriptor) -> Result<bool> {
+        let site = self.origin();
+        let asked = site
+            .stat_blob(self, &descriptor.digest, Lane::Writing)
+            .await;
+        match asked {
+            Ok(presence) => Ok(matches!(presence, Presence::Present { .. })),
+            Err(error) if error.status() == Some(StatusCode::FORBIDDEN) => Ok(false),
+            Err(error) => Err(error),
         }
     }
 

@@ -1,5 +1,7 @@
 //! Redirects, upload locations, foreign URLs and next pages: what goes along to other places.
 
+use imgtest::registry::Exchange;
+
 use super::*;
 
 #[tokio::test(start_paused = true)]
@@ -144,9 +146,22 @@ async fn an_upload_location_on_another_host_gets_no_credential() {
         let mut scene = Scene::new().await;
         scene.script(RequestClass::StartUpload, start_at(location));
         let content = noise(5, 1000);
-        if let Err(failed) = write(&scene.remote(), &blob(&content), &content).await {
-            scene.hear(&failed);
-        }
+        let remote = scene.logged_in().await;
+        // The stranger takes the bytes, and the registry does not have them.
+        let failed = write(&remote, &blob(&content), &content)
+            .await
+            .expect_err(location);
+        scene.hear(&failed);
+        let asked = scene.registry.of(RequestClass::StartUpload);
+        let has_credential = |it: &Exchange| it.header("authorization").is_some();
+        assert!(
+            asked.iter().any(has_credential),
+            "there is something to leak"
+        );
+        let reached = scene.stranger.exchanges();
+        let methods: Vec<_> = reached.iter().map(|it| it.method.as_str()).collect();
+        assert_eq!(methods, ["PUT", "DELETE"], "{location}: sent, and given up");
+        assert_eq!(scene.stranger.received(), 1000, "{location}");
         scene.end(location);
     }
 }
