@@ -1,6 +1,7 @@
 //! `img build` on a base that is on a registry.
 
 use fs_err as fs;
+use imgcore::Descriptor;
 use imgtest::image::index_of;
 use tempfile::TempDir;
 
@@ -114,4 +115,22 @@ fn a_base_for_another_platform_is_refused() {
         &directory.path().join("out"),
         &base.layers[0].digest
     ));
+}
+
+#[test]
+fn a_base_with_a_huge_config_is_refused_before_that_is_fetched() {
+    let mut base = image("amd64", 10);
+    let manifest = String::from_utf8(base.blob(&base.manifest).to_vec()).unwrap();
+    let told = format!("\"size\":{}", base.config.size);
+    let huge = manifest.replacen(&told, &format!("\"size\":{}", 1_u64 << 40), 1);
+    base.blobs.remove(&base.manifest.digest);
+    base.manifest = Descriptor::of(base.manifest.media_type, huge.as_bytes());
+    base.blobs.insert(base.manifest.digest, huge.into_bytes());
+    let served = Served::start_sparse();
+    served.push_image(&base, "1");
+    let directory = in_directory(&build_file(&served, "\"linux/amd64\"", "layout = \"out\""));
+    let stderr = fail(directory.path(), "build");
+    assert!(stderr.contains("1099511627776 bytes"), "{stderr}");
+    let asked = served.asked();
+    assert_eq!(asked.len(), 1, "only the manifest: {asked:#?}");
 }

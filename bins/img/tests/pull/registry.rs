@@ -7,7 +7,7 @@ use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream;
 use imgcore::{Descriptor, Digest, Document};
-use imgserve::distribution::Registry;
+use imgserve::distribution::{MissingContent, Registry, RegistryOptions};
 use imgserve::http::{BoxError, Handler, Request, Response, Server, ServerOptions, body};
 use imgtest::image::Image;
 use tokio::runtime::Runtime;
@@ -28,13 +28,23 @@ struct Watched {
 
 impl Served {
     pub(crate) fn start() -> Self {
+        Self::of(Registry::in_memory())
+    }
+
+    /// A registry that takes manifests of what it does not have.
+    pub(crate) fn start_sparse() -> Self {
+        let options = RegistryOptions::default().with_missing_content(MissingContent::Accept);
+        Self::of(Registry::in_memory().with_options(options))
+    }
+
+    fn of(registry: Registry) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
             .build()
             .unwrap();
         let watched = Arc::new(Watched {
-            inner: Arc::new(Registry::in_memory()),
+            inner: Arc::new(registry),
             log: Mutex::default(),
             stalls_at: Mutex::default(),
         });

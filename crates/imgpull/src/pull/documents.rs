@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures_core::future::BoxFuture;
@@ -177,9 +177,12 @@ impl Walk {
         self.indexes.iter().chain(manifests)
     }
 
-    /// Returns every config, each digest once.
-    pub(super) fn configs(&self) -> Vec<Descriptor> {
-        distinct(self.manifests.iter().map(|(_, manifest)| &manifest.config))
+    /// Returns every config, each digest once; an error if they are more than anyone wants to keep.
+    pub(super) fn configs(&self) -> Result<Vec<Descriptor>> {
+        let mut budget = ConfigBudget::default();
+        let configs = self.manifests.iter().map(|(_, manifest)| &manifest.config);
+        configs.clone().try_for_each(|it| budget.take(it))?;
+        Ok(distinct(configs))
     }
 
     /// Returns every layer, each digest once.
@@ -213,7 +216,10 @@ async fn choose(
     if let Some(chosen) = select::by_entries(&index.manifests, platforms) {
         return chosen;
     }
-    let source = Documents(Arc::clone(fetcher));
+    let source = Documents {
+        fetcher: Arc::clone(fetcher),
+        configs: Mutex::default(),
+    };
     let mut chosen = Vec::new();
     for platform in platforms {
         let roots = std::slice::from_ref(root);
@@ -240,24 +246,61 @@ fn check_limits(seen: &Digests, entries: &[(Descriptor, Nesting)], bytes: &mut u
     Ok(())
 }
 
+/// How many bytes of configs an image may make a pull fetch: a size is whatever a manifest says.
+#[derive(Default)]
+pub(super) struct ConfigBudget {
+    seen: Digests,
+    bytes: u64,
+}
+
+impl ConfigBudget {
+    /// Counts a config, before it is fetched.
+    pub(super) fn take(&mut self, config: &Descriptor) -> Result<()> {
+        let Descriptor { digest, size, .. } = config;
+        if *size > MAX_DOCUMENT {
+            let text = format!(
+                "config {digest} is said to have {size} bytes, which is more than {MAX_DOCUMENT}"
+            );
+            return Err(Error::new(ErrorKind::TooLarge, text));
+        }
+        if self.seen.insert(*digest) {
+            self.bytes = self.bytes.saturating_add(*size);
+        }
+        if self.bytes > MAX_BYTES {
+            let text = format!("the index leads to configs of more than {MAX_BYTES} bytes");
+            return Err(Error::new(ErrorKind::TooLarge, text));
+        }
+        Ok(())
+    }
+}
+
 fn distinct<'a>(blobs: impl Iterator<Item = &'a Descriptor>) -> Vec<Descriptor> {
     let mut seen = HashSet::new();
     blobs.filter(|it| seen.insert(it.digest)).cloned().collect()
 }
 
 /// The documents of an image as a source of blobs, which are kept in the store as they are read.
-struct Documents(Arc<Fetcher>);
+struct Documents {
+    fetcher: Arc<Fetcher>,
+    configs: Mutex<ConfigBudget>,
+}
 
 impl Documents {
     async fn bytes(&self, descriptor: &Descriptor) -> imgstore::Result<Bytes> {
         if descriptor.media_type.is_manifest() || descriptor.media_type.is_index() {
-            let document = self.0.document(descriptor).await;
+            let document = self.fetcher.document(descriptor).await;
             let document = document.map_err(Error::into_store_error)?;
             return Ok(Bytes::copy_from_slice(document.bytes()));
         }
-        let fetched = self.0.fetch(descriptor).await;
+        let counted = self
+            .configs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take(descriptor);
+        counted.map_err(Error::into_store_error)?;
+        let fetched = self.fetcher.fetch(descriptor).await;
         fetched.map_err(Error::into_store_error)?;
-        let read = self.0.read(descriptor, MAX_DOCUMENT).await;
+        let read = self.fetcher.read(descriptor, MAX_DOCUMENT).await;
         read.map_err(Error::into_store_error)
     }
 }

@@ -145,8 +145,8 @@ impl Pulled {
 ///
 /// # Errors
 ///
-/// That no origin has a document or blob, with every origin's reason; that a document breaks its specification; that
-/// no image is for a platform; that the store cannot be written.
+/// That no origin has a document or blob, with every origin's reason; that a document breaks its specification or is
+/// larger than 8 MiB; that no image is for a platform; that the store cannot be written.
 ///
 /// # Cancel safety
 ///
@@ -163,7 +163,7 @@ pub async fn pull(
     let root = documents::root(&mut fetcher, at).await?;
     let fetcher = Arc::new(fetcher);
     let walk = Walk::from(&fetcher, root, options).await?;
-    let configs = walk.configs();
+    let configs = walk.configs()?;
     fetch_all(&fetcher, configs, options.jobs).await?;
     let images = read_images(&fetcher, &walk, options).await?;
     let mut layers = walk.layers();

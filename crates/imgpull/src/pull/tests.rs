@@ -432,6 +432,56 @@ fn a_tower_of_indexes_is_refused() {
     assert_eq!(error.kind(), ErrorKind::TooLarge);
 }
 
+/// An image whose manifest says that its config has another size, in a repository.
+fn with_config_of_size(size: u64) -> (Arc<Repository>, Descriptor) {
+    let image = image("amd64");
+    let text = String::from_utf8(image.blob(&image.manifest).to_vec()).unwrap();
+    let told = format!("\"size\":{}", image.config.size);
+    let text = text.replacen(&told, &format!("\"size\":{size}"), 1);
+    let repository = Repository::with(&image.blobs);
+    let manifest = Descriptor::of(image.manifest.media_type, text.as_bytes());
+    repository.put(&manifest.digest.to_string(), text.as_bytes());
+    repository.put("latest", text.as_bytes());
+    (Arc::new(repository), manifest)
+}
+
+#[test]
+fn a_config_that_is_said_to_be_huge_is_refused_before_it_is_fetched() {
+    let (repository, manifest) = with_config_of_size(1 << 40);
+    let origins = [origin("app@example", &repository)];
+    let check = |options: &PullOptions, documents: usize| {
+        let error = run(&origins, &latest(), options, &memory()).0.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TooLarge);
+        let asked = repository.asked();
+        assert_eq!(asked.len(), documents, "{asked:#?}");
+        assert!(asked.iter().all(|it| it.starts_with("manifest ")));
+        error.to_string()
+    };
+    let text = check(&options(Handling::Shallow, &[]), 1);
+    let expected = "is said to have 1099511627776 bytes, which is more than 8388608";
+    assert!(text.ends_with(expected), "{text}");
+    check(&options(Handling::Eager, &[]), 1);
+    // Where entries of an index do not say their platform, configs are read for it.
+    index_as_latest(&repository, &[manifest]);
+    check(&options(Handling::Shallow, &[]), 2);
+    check(&options(Handling::Eager, &["linux/amd64"]), 2);
+}
+
+#[test]
+fn configs_that_are_huge_together_are_refused_before_they_are_fetched() {
+    let entries = (0..10).map(|number| {
+        // The sizes differ, so that the manifests do; their config has one digest in each.
+        let mut config = image("amd64").config;
+        config.size = MAX_DOCUMENT - number;
+        config.digest = Digest::sha256_of(number.to_string().as_bytes());
+        config
+    });
+    let mut budget = documents::ConfigBudget::default();
+    let taken = entries.map(|config| budget.take(&config).is_ok());
+    let taken: Vec<bool> = taken.collect();
+    assert_eq!(taken.iter().filter(|it| **it).count(), 8, "{taken:?}");
+}
+
 #[test]
 fn another_document_than_the_one_of_the_digest_is_refused() {
     let (repository, images, index) = three();
