@@ -40,6 +40,13 @@ pub enum Event {
         /// Where that is so.
         origin: String,
     },
+    /// A layer is left out: no place has it, and its media type lets it be elsewhere.
+    Skipped {
+        /// Which one.
+        digest: Digest,
+        /// Its size in bytes.
+        size: u64,
+    },
     /// A blob is on its way.
     Started {
         /// Which one.

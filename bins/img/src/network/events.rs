@@ -30,6 +30,10 @@ pub(super) enum Line {
         media_type: String,
         origin: String,
     },
+    Skipped {
+        digest: String,
+        size: u64,
+    },
     Started {
         digest: String,
         size: u64,
@@ -71,6 +75,10 @@ impl Line {
                 size: root.size,
                 media_type: root.media_type.to_string(),
                 origin: origin.clone(),
+            },
+            Event::Skipped { digest, size } => Self::Skipped {
+                digest: digest.to_string(),
+                size: *size,
             },
             Event::Started { digest, size } => Self::Started {
                 digest: digest.to_string(),

@@ -114,17 +114,20 @@ fn show(
     Ok(())
 }
 
-/// Tells what a person should know even where nothing is shown: that a source did not help.
+/// Tells what a person should know even where nothing is shown: that a source did not help, and what is left out.
 fn warn(context: &Context, event: &Event) {
-    if let Event::Failed {
-        what,
-        origin,
-        reason,
-    } = event
-    {
-        context.report.note(format_args!(
+    match event {
+        Event::Failed {
+            what,
+            origin,
+            reason,
+        } => context.report.note(format_args!(
             "{what} is not to be had from {origin}: {reason}"
-        ));
+        )),
+        Event::Skipped { digest, .. } => context.report.warn(format_args!(
+            "foreign layer {digest} is left out: no registry has it"
+        )),
+        _ => {}
     }
 }
 
@@ -209,6 +212,12 @@ impl Bars {
                         }
                         bar.finish();
                     }
+                }
+                Event::Skipped { digest, .. } => {
+                    if let Some(bar) = self.running.remove(digest) {
+                        bar.finish_and_clear();
+                    }
+                    self.all.suspend(|| warn(context, &event));
                 }
                 other => self.all.suspend(|| warn(context, other)),
             }

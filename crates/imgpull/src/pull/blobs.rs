@@ -7,7 +7,9 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use imgcore::{Descriptor, Digest, Document, MediaType};
 use imgregistry::protocol::url::TagOrDigest;
-use imgstore::{Begin, BlobSink, BlobSourceExt, LocalSource, MAX_DOCUMENT, Presence, copy};
+use imgstore::{
+    Begin, BlobSink, BlobSourceExt, ErrorKind, LocalSource, MAX_DOCUMENT, Presence, copy,
+};
 
 use super::ask::Origins;
 use super::store_target::StoreTarget;
@@ -144,14 +146,24 @@ impl Fetcher {
         Ok(self.store.read_all(descriptor, limit).await?)
     }
 
-    /// Gets a blob into the store. One that the specification lets be elsewhere may be missing.
+    /// Gets a blob into the store. One that the specification lets be elsewhere may be missing: that no place has it is
+    /// no error, but any other reason is.
     pub(super) async fn fetch(&self, descriptor: &Descriptor) -> Result<()> {
         match self.fetch_from_anywhere(descriptor).await {
             Ok(from) => {
                 self.finished(descriptor, from);
                 Ok(())
             }
-            Err(_) if descriptor.media_type.is_foreign_layer() => Ok(()),
+            Err(error)
+                if descriptor.media_type.is_foreign_layer()
+                    && error.kind() == ErrorKind::NotFound =>
+            {
+                self.tell(Event::Skipped {
+                    digest: descriptor.digest,
+                    size: descriptor.size,
+                });
+                Ok(())
+            }
             Err(error) => Err(error),
         }
     }

@@ -27,6 +27,8 @@ struct Repository {
     /// Streams end with an error after so many bytes.
     stops_after: Option<usize>,
     is_down: bool,
+    /// This blob is answered with an error of this kind.
+    refuses: Option<(Digest, ErrorKind)>,
 }
 
 impl Repository {
@@ -92,6 +94,11 @@ impl BlobSource for Repository {
     ) -> BoxFuture<'a, imgstore::Result<BlobStream>> {
         Box::pin(async move {
             self.note(format!("blob {}", descriptor.digest))?;
+            if let Some((digest, kind)) = self.refuses
+                && digest == descriptor.digest
+            {
+                return Err(imgstore::Error::new(kind, "the registry refuses"));
+            }
             let stream = self.blobs.open(descriptor).await?;
             let Some(limit) = self.stops_after else {
                 return Ok(stream);
@@ -119,6 +126,75 @@ impl BlobSource for Repository {
 
     fn local_path(&self, _digest: &Digest) -> Option<PathBuf> {
         None
+    }
+}
+
+/// A store that cannot write or read one blob.
+#[derive(Default)]
+struct Tampered {
+    blobs: MemoryStore,
+    unwritable: Option<Digest>,
+    unreadable: Option<Digest>,
+}
+
+impl Tampered {
+    fn none() -> Arc<Self> {
+        Arc::default()
+    }
+
+    fn unwritable(blob: &Descriptor) -> Arc<Self> {
+        Arc::new(Self {
+            unwritable: Some(blob.digest),
+            ..Self::default()
+        })
+    }
+}
+
+fn failing(digest: &Digest, tampered: Option<Digest>) -> imgstore::Result<()> {
+    if tampered == Some(*digest) {
+        let text = "input/output error";
+        return Err(imgstore::Error::new(ErrorKind::Io, text));
+    }
+    Ok(())
+}
+
+impl BlobSink for Tampered {
+    fn writer<'a>(
+        &'a self,
+        descriptor: &'a Descriptor,
+    ) -> BoxFuture<'a, imgstore::Result<imgstore::Begin>> {
+        Box::pin(async move {
+            failing(&descriptor.digest, self.unwritable)?;
+            self.blobs.writer(descriptor).await
+        })
+    }
+}
+
+impl BlobSource for Tampered {
+    fn stat<'a>(&'a self, digests: &'a [Digest]) -> BoxFuture<'a, imgstore::Result<Vec<Presence>>> {
+        self.blobs.stat(digests)
+    }
+
+    fn open<'a>(
+        &'a self,
+        descriptor: &'a Descriptor,
+    ) -> BoxFuture<'a, imgstore::Result<BlobStream>> {
+        Box::pin(async move {
+            failing(&descriptor.digest, self.unreadable)?;
+            self.blobs.open(descriptor).await
+        })
+    }
+
+    fn open_range<'a>(
+        &'a self,
+        descriptor: &'a Descriptor,
+        range: Range<u64>,
+    ) -> BoxFuture<'a, imgstore::Result<UnverifiedStream>> {
+        self.blobs.open_range(descriptor, range)
+    }
+
+    fn local_path(&self, digest: &Digest) -> Option<PathBuf> {
+        self.blobs.local_path(digest)
     }
 }
 
@@ -480,6 +556,65 @@ fn configs_that_are_huge_together_are_refused_before_they_are_fetched() {
     let taken = entries.map(|config| budget.take(&config).is_ok());
     let taken: Vec<bool> = taken.collect();
     assert_eq!(taken.iter().filter(|it| **it).count(), 8, "{taken:?}");
+}
+
+/// An image whose only layer is foreign, in a repository without that layer.
+fn with_foreign_layer() -> (Repository, Descriptor) {
+    let image = ImageBuilder::new()
+        .layer(&tar_of([file("windows", "licensed")]), Codec::None)
+        .build();
+    let text = String::from_utf8(image.blob(&image.manifest).to_vec()).unwrap();
+    let foreign = MediaType::OCI_FOREIGN_LAYER_TAR;
+    let text = text.replace(image.layers[0].media_type.as_str(), foreign.as_str());
+    let mut blobs = image.blobs.clone();
+    blobs.remove(&image.layers[0].digest);
+    let repository = Repository::with(&blobs);
+    repository.put("latest", text.as_bytes());
+    (repository, image.layers[0].clone())
+}
+
+#[test]
+fn a_foreign_layer_that_nobody_has_is_left_out_and_told() {
+    let (repository, layer) = with_foreign_layer();
+    let origins = [origin("app@example", &Arc::new(repository))];
+    let directory = tempfile::tempdir().unwrap();
+    for cache in [None, Some(Cache::open(directory.path()).unwrap())] {
+        let options = PullOptions {
+            cache,
+            ..options(Handling::Eager, &[])
+        };
+        let (pulled, events) = run(&origins, &latest(), &options, &memory());
+        assert!(!pulled.unwrap().layers[0].is_present);
+        let skipped = Event::Skipped {
+            digest: layer.digest,
+            size: layer.size,
+        };
+        assert!(events.contains(&skipped), "{events:#?}");
+    }
+}
+
+#[test]
+fn a_foreign_layer_that_fails_for_another_reason_is_an_error() {
+    let check = |repository: Repository, store: &Arc<Tampered>| {
+        let origins = [origin("app@example", &Arc::new(repository))];
+        let options = options(Handling::Eager, &[]);
+        let (pulled, events) = run(&origins, &latest(), &options, store);
+        let is_skipped = |event: &Event| matches!(event, Event::Skipped { .. });
+        assert!(!events.iter().any(is_skipped), "{events:#?}");
+        pulled.unwrap_err().kind()
+    };
+    let (mut repository, layer) = with_foreign_layer();
+    repository.refuses = Some((layer.digest, ErrorKind::Denied));
+    let kind = check(repository, &Tampered::none());
+    assert_eq!(kind, ErrorKind::Denied);
+    let (mut repository, layer) = with_foreign_layer();
+    repository.refuses = Some((layer.digest, ErrorKind::Unavailable));
+    let kind = check(repository, &Tampered::none());
+    assert_eq!(kind, ErrorKind::Unavailable);
+    // The disk is full.
+    let (repository, layer) = with_foreign_layer();
+    let kind = check(repository, &Tampered::unwritable(&layer));
+    assert_eq!(kind, ErrorKind::Io);
 }
 
 #[test]
