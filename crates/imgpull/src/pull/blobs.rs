@@ -26,12 +26,14 @@ pub(super) struct Fetcher {
     store: Arc<dyn Store>,
 }
 
-/// Why a blob did not come through the cache.
-enum Detour {
+/// Why a blob did not come.
+enum Failure {
     /// The cache is of no use: without it the blob may come.
     Cache(imgstore::Error),
-    /// No origin has it.
+    /// No origin gave it.
     Origins(Error),
+    /// The store has it and cannot read it, or cannot write it.
+    Store(Error),
 }
 
 impl Fetcher {
@@ -90,7 +92,7 @@ impl Fetcher {
     }
 
     async fn document_nearby(&self, descriptor: &Descriptor) -> Result<Option<(Document, From)>> {
-        if let Some(document) = self.document_of_store(descriptor).await {
+        if let Some(document) = self.document_of_store(descriptor).await? {
             return Ok(Some((document, From::Store)));
         }
         let Some(document) = self.document_of_cache(descriptor).await else {
@@ -101,15 +103,15 @@ impl Fetcher {
     }
 
     /// Reads a document that the store has, unless it is damaged.
-    async fn document_of_store(&self, descriptor: &Descriptor) -> Option<Document> {
+    async fn document_of_store(&self, descriptor: &Descriptor) -> Result<Option<Document>> {
         if !self.has(&descriptor.digest, descriptor.size).await {
-            return None;
+            return Ok(None);
         }
         match self.store.read_all(descriptor, MAX_DOCUMENT).await {
-            Ok(bytes) => classify(&bytes, &descriptor.media_type).ok(),
+            Ok(bytes) => Ok(classify(&bytes, &descriptor.media_type).ok()),
             Err(error) => {
-                self.remove_damaged(&descriptor.digest, &error);
-                None
+                self.make_room(&descriptor.digest, error)?;
+                Ok(None)
             }
         }
     }
@@ -154,7 +156,7 @@ impl Fetcher {
                 self.finished(descriptor, from);
                 Ok(())
             }
-            Err(error)
+            Err(Failure::Origins(error))
                 if descriptor.media_type.is_foreign_layer()
                     && error.kind() == ErrorKind::NotFound =>
             {
@@ -164,66 +166,71 @@ impl Fetcher {
                 });
                 Ok(())
             }
-            Err(error) => Err(error),
+            Err(Failure::Origins(error) | Failure::Store(error)) => Err(error),
+            Err(Failure::Cache(error)) => Err(error.into()),
         }
     }
 
-    async fn fetch_from_anywhere(&self, descriptor: &Descriptor) -> Result<From> {
-        if self.has(&descriptor.digest, descriptor.size).await && self.is_sound(descriptor).await {
-            return Ok(From::Store);
+    async fn fetch_from_anywhere(&self, descriptor: &Descriptor) -> Result<From, Failure> {
+        if self.has(&descriptor.digest, descriptor.size).await {
+            let is_sound = self.is_sound(descriptor).await;
+            if is_sound.map_err(Failure::Store)? {
+                return Ok(From::Store);
+            }
         }
         self.tell(Event::Started {
             digest: descriptor.digest,
             size: descriptor.size,
         });
+        let unwritable = |error: imgstore::Error| Failure::Store(error.into());
         if let Some(data) = &descriptor.data {
-            put(&*self.store, descriptor, data).await?;
+            let written = put(&*self.store, descriptor, data).await;
+            written.map_err(unwritable)?;
             return Ok(From::Store);
         }
         if let Some(cache) = &self.cache {
             match self.through_cache(cache, descriptor).await {
-                Ok(from) => return Ok(from),
-                Err(Detour::Origins(error)) => return Err(error),
-                Err(Detour::Cache(error)) => {
+                Err(Failure::Cache(error)) => {
                     self.origins
                         .failed(descriptor.digest, cache.place(), &error);
                 }
+                other => return other,
             }
         }
-        let Some(mut target) = StoreTarget::new(&self.store, descriptor).await? else {
+        let target = StoreTarget::new(&self.store, descriptor).await;
+        let Some(mut target) = target.map_err(unwritable)? else {
             return Ok(From::Store);
         };
-        let from = self.ask_origins(descriptor, &mut target).await;
-        from.map_err(|failed| match failed {
-            Detour::Cache(error) => error.into(),
-            Detour::Origins(error) => error,
-        })
+        match self.ask_origins(descriptor, &mut target).await {
+            Err(Failure::Cache(error)) => Err(unwritable(error)),
+            other => other,
+        }
     }
 
-    async fn through_cache(&self, cache: &Cache, descriptor: &Descriptor) -> Result<From, Detour> {
+    async fn through_cache(&self, cache: &Cache, descriptor: &Descriptor) -> Result<From, Failure> {
         // Twice, for the cache may have it damaged.
         let mut from = self.fill_cache(cache, descriptor).await?;
         let copied = copy(cache, &*self.store, descriptor).await;
         match copied {
             Err(error) if is_damage(error.kind()) => {
-                cache.discard(&descriptor.digest).map_err(Detour::Cache)?;
+                cache.discard(&descriptor.digest).map_err(Failure::Cache)?;
                 from = self.fill_cache(cache, descriptor).await?;
                 let copied = copy(cache, &*self.store, descriptor).await;
-                copied.map_err(Detour::Cache)?;
+                copied.map_err(Failure::Cache)?;
             }
             other => {
-                other.map_err(Detour::Cache)?;
+                other.map_err(Failure::Cache)?;
             }
         }
         Ok(from)
     }
 
-    async fn fill_cache(&self, cache: &Cache, descriptor: &Descriptor) -> Result<From, Detour> {
-        match cache.claim(descriptor).await.map_err(Detour::Cache)? {
+    async fn fill_cache(&self, cache: &Cache, descriptor: &Descriptor) -> Result<From, Failure> {
+        match cache.claim(descriptor).await.map_err(Failure::Cache)? {
             Claim::Present => Ok(From::Cache),
             Claim::Fetch(mut partial) => {
                 let fetched = self.ask_origins(descriptor, &mut partial).await;
-                if matches!(fetched, Err(Detour::Cache(_))) {
+                if matches!(fetched, Err(Failure::Cache(_))) {
                     partial.give_up().await;
                 }
                 fetched
@@ -236,21 +243,22 @@ impl Fetcher {
         &self,
         descriptor: &Descriptor,
         target: &mut impl Target,
-    ) -> Result<From, Detour> {
+    ) -> Result<From, Failure> {
         let digest = descriptor.digest;
         let tick = |offset| self.tell(Event::Progress { digest, offset });
         let mut attempts = Vec::new();
         for origin in self.origins() {
             match transfer::fetch(origin.blobs(), descriptor, target, tick).await {
                 Ok(()) => return Ok(From::Origin(origin.name().to_owned())),
-                Err(Failed::Target(error)) => return Err(Detour::Cache(error)),
+                // The caller knows whether the target is the cache.
+                Err(Failed::Target(error)) => return Err(Failure::Cache(error)),
                 Err(Failed::Source(error)) => {
                     self.origins.note(digest, origin, error, &mut attempts);
                 }
             }
         }
         let what = format!("no source has {digest}");
-        Err(Detour::Origins(Error::no_origin(what, attempts)))
+        Err(Failure::Origins(Error::no_origin(what, attempts)))
     }
 
     /// Says which of some blobs the store does not have.
@@ -287,7 +295,7 @@ impl Fetcher {
     }
 
     /// Reads a blob of the store to its end, and removes it if it is damaged.
-    async fn is_sound(&self, descriptor: &Descriptor) -> bool {
+    async fn is_sound(&self, descriptor: &Descriptor) -> Result<bool> {
         let read = async {
             let mut stream = self.store.open(descriptor).await?;
             while let Some(chunk) = stream.next().await {
@@ -295,19 +303,32 @@ impl Fetcher {
             }
             Ok(())
         };
-        let read = read.await;
-        if let Err(error) = &read {
-            self.remove_damaged(&descriptor.digest, error);
+        match read.await {
+            Ok(()) => Ok(true),
+            Err(error) => {
+                self.make_room(&descriptor.digest, error)?;
+                Ok(false)
+            }
         }
-        read.is_ok()
     }
 
-    /// A sink says of a blob of the right size that it has it, so a damaged one must go before it can be replaced.
-    fn remove_damaged(&self, digest: &Digest, error: &imgstore::Error) {
-        if is_damage(error.kind())
-            && let Some(path) = self.store.local_path(digest)
-        {
-            let _ = fs_err::remove_file(path);
+    /// Lets a blob be written that could not be read. A sink says of one of the right size that it has it: a damaged
+    /// one must go first, and one that cannot be read for another reason must not count as fetched.
+    fn make_room(&self, digest: &Digest, error: imgstore::Error) -> Result<()> {
+        if error.kind() == ErrorKind::NotFound {
+            return Ok(());
+        }
+        let what = || format!("{digest} is in the store and cannot be read");
+        let path = is_damage(error.kind()).then(|| self.store.local_path(digest));
+        let Some(path) = path.flatten() else {
+            return Err(Error::because(what(), error));
+        };
+        match fs_err::remove_file(path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                let error = imgstore::Error::from_io("removing a damaged blob", error);
+                Err(Error::because(what(), error))
+            }
+            _ => Ok(()),
         }
     }
 

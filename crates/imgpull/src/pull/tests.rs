@@ -133,8 +133,8 @@ impl BlobSource for Repository {
 #[derive(Default)]
 struct Tampered {
     blobs: MemoryStore,
-    unwritable: Option<Digest>,
-    unreadable: Option<Digest>,
+    unwritable: Option<(Digest, ErrorKind)>,
+    unreadable: Option<(Digest, ErrorKind)>,
 }
 
 impl Tampered {
@@ -142,20 +142,33 @@ impl Tampered {
         Arc::default()
     }
 
-    fn unwritable(blob: &Descriptor) -> Arc<Self> {
+    fn unwritable(blob: &Descriptor, kind: ErrorKind) -> Arc<Self> {
         Arc::new(Self {
-            unwritable: Some(blob.digest),
+            unwritable: Some((blob.digest, kind)),
             ..Self::default()
         })
     }
+
+    /// Has the blobs of an image, and cannot read one of them.
+    fn unreadable(image: &Image, blob: &Descriptor) -> Arc<Self> {
+        let store = Self {
+            unreadable: Some((blob.digest, ErrorKind::Io)),
+            ..Self::default()
+        };
+        for bytes in image.blobs.values() {
+            store.blobs.insert(bytes.clone());
+        }
+        Arc::new(store)
+    }
 }
 
-fn failing(digest: &Digest, tampered: Option<Digest>) -> imgstore::Result<()> {
-    if tampered == Some(*digest) {
-        let text = "input/output error";
-        return Err(imgstore::Error::new(ErrorKind::Io, text));
+fn failing(digest: &Digest, tampered: Option<(Digest, ErrorKind)>) -> imgstore::Result<()> {
+    match tampered {
+        Some((tampered, kind)) if tampered == *digest => {
+            Err(imgstore::Error::new(kind, "input/output error"))
+        }
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 impl BlobSink for Tampered {
@@ -379,6 +392,34 @@ fn what_is_damaged_in_the_store_is_fetched_again() {
     assert_eq!(repository.asked().len(), damaged.len());
     for blob in damaged {
         blocking::read_all(&*store, blob, u64::MAX).unwrap();
+    }
+}
+
+#[test]
+fn what_the_store_cannot_read_is_an_error_and_not_fetched() {
+    let image = image("amd64");
+    let repository = Arc::new(Repository::with(&image.blobs));
+    let origins = [origin("app@example", &repository)];
+    let at = TagOrDigest::Digest(image.manifest.digest);
+    let directory = tempfile::tempdir().unwrap();
+    let cache = Cache::open(directory.path()).unwrap();
+    for blob in [&image.manifest, &image.config, &image.layers[0]] {
+        for cache in [None, Some(cache.clone())] {
+            let store = Tampered::unreadable(&image, blob);
+            let options = PullOptions {
+                cache,
+                ..options(Handling::Eager, &[])
+            };
+            let error = run(&origins, &at, &options, &store).0.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Io);
+            assert_eq!(
+                crate::error::chain(&error),
+                format!(
+                    "{} is in the store and cannot be read: input/output error",
+                    blob.digest
+                )
+            );
+        }
     }
 }
 
@@ -613,8 +654,15 @@ fn a_foreign_layer_that_fails_for_another_reason_is_an_error() {
     assert_eq!(kind, ErrorKind::Unavailable);
     // The disk is full.
     let (repository, layer) = with_foreign_layer();
-    let kind = check(repository, &Tampered::unwritable(&layer));
+    let kind = check(repository, &Tampered::unwritable(&layer, ErrorKind::Io));
     assert_eq!(kind, ErrorKind::Io);
+    // Its directory is gone.
+    let (repository, layer) = with_foreign_layer();
+    let kind = check(
+        repository,
+        &Tampered::unwritable(&layer, ErrorKind::NotFound),
+    );
+    assert_eq!(kind, ErrorKind::NotFound);
 }
 
 #[test]
