@@ -12,7 +12,7 @@ use super::base::BaseImage;
 use super::file::{Base, BuildFile};
 use super::lock::{Change, Lock};
 use crate::context::Context;
-use crate::network::{Display, Network, watch};
+use crate::network::{Display, Network};
 use crate::report::Failure;
 
 /// An image on a registry that layers are put on.
@@ -57,7 +57,7 @@ impl RegistryBase {
         pulling.cache.clone_from(&network.cache);
         let platforms = file.build.platforms.iter();
         pulling.platforms = platforms.map(|platform| platform.0.clone()).collect();
-        let pulled = watch(context, options.display, |progress| {
+        let pulled = network.watch(context, options.display, |progress| {
             let store = Arc::new(MemoryStore::new());
             let pulling = pull(&origins, &at, &pulling, store, progress);
             network.run(pulling).map_err(|error| match (pinned, &pins) {
@@ -124,7 +124,7 @@ impl RegistryBase {
         if missing.is_empty() {
             return Ok(());
         }
-        watch(context, self.display, |progress| {
+        self.network.watch(context, self.display, |progress| {
             let store = Arc::new(staging.clone());
             let fetching = self
                 .pulled

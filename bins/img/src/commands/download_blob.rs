@@ -9,7 +9,7 @@ use imgstore::{BlobSource as _, blocking};
 use super::download::{self, LooseDigest, Source};
 use crate::cli::Run;
 use crate::context::Context;
-use crate::network::{Display, NetworkArguments, watch};
+use crate::network::{Display, NetworkArguments};
 use crate::output::Pending;
 use crate::report::Failure;
 
@@ -45,7 +45,7 @@ impl Run for Arguments {
         let digest = self.digest.0;
         let (network, origins) = download::open(context, &self.network, &self.source)?;
         download::make_blobs_directory(context, &self.output, Some(&digest))?;
-        let pending = watch(context, self.progress, |progress| {
+        let pending = network.watch(context, self.progress, |progress| {
             let cache = network.cache.clone();
             let source = LayerSource::new(origins.clone(), cache, progress.clone());
             let descriptor = network.run(source.describe(&digest))?;

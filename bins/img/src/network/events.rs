@@ -3,6 +3,8 @@
 use imgpull::{Event, From};
 use serde::Serialize;
 
+use super::notices::Notice;
+
 /// A line.
 #[derive(Debug, Serialize)]
 #[serde(tag = "event", rename_all = "lowercase")]
@@ -38,9 +40,41 @@ pub(super) enum Line {
         digest: String,
         size: u64,
     },
+    Waiting {
+        host: String,
+        attempt: u32,
+        milliseconds: u64,
+        reason: String,
+    },
+    Warning {
+        host: String,
+        text: String,
+    },
 }
 
 impl Line {
+    /// Writes what the client says.
+    pub(super) fn of_notice(notice: &Notice) -> Self {
+        match notice {
+            Notice::Waiting {
+                host,
+                attempt,
+                pause,
+                reason,
+                ..
+            } => Self::Waiting {
+                host: host.clone(),
+                attempt: *attempt,
+                milliseconds: u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
+                reason: reason.clone(),
+            },
+            Notice::Warning { host, text } => Self::Warning {
+                host: host.clone(),
+                text: text.clone(),
+            },
+        }
+    }
+
     /// Writes an event; `None` for one that this program does not know.
     pub(super) fn of(event: &Event) -> Option<Self> {
         Some(match event {

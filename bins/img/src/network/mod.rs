@@ -5,19 +5,22 @@
 
 mod arguments;
 mod events;
+mod notices;
 mod progress;
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use imgauth::Environment;
 use imgcore::{RegistryHost, Repository};
-use imgpull::{Cache, Origin};
+use imgpull::{Cache, Origin, Progress};
 use imgregistry::protocol::retry::Policy;
 use imgregistry::{Client, Security};
 use tokio::runtime::Runtime;
 
 pub(crate) use self::arguments::NetworkArguments;
+use self::notices::Notices;
 pub(crate) use self::progress::{Display, watch};
 use crate::context::Context;
 use crate::credentials;
@@ -28,6 +31,7 @@ use crate::report::{Explain as _, Failure};
 pub(crate) struct Network {
     runtime: Runtime,
     client: Client,
+    notices: Arc<Notices>,
     pub(crate) cache: Option<Cache>,
 }
 
@@ -57,13 +61,33 @@ impl Network {
                 builder = builder.security(host.clone(), Security::Insecure);
             }
         }
-        let client = builder.retry_policy(policy(&environment)?).build()?;
+        let notices = Arc::new(Notices::new(context.report.clone()));
+        let client = builder
+            .retry_policy(policy(&environment)?)
+            .observer(Arc::clone(&notices) as _)
+            .build()?;
         drop(guard);
         Ok(Self {
             cache: arguments.cache(context, &environment)?,
             runtime,
             client,
+            notices,
         })
+    }
+
+    /// Runs something that tells its progress, and shows that and what the client says: that it waits, and what
+    /// registries warn of.
+    ///
+    /// # Errors
+    ///
+    /// Those of `work`, and that standard output cannot be written.
+    pub(crate) fn watch<T>(
+        &self,
+        context: &Context,
+        display: Display,
+        work: impl FnOnce(&Progress) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        progress::watch_with(context, display, Some(&self.notices), work)
     }
 
     /// Runs something that needs the network.

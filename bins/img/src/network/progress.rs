@@ -11,6 +11,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::events::Line;
 use super::is_on;
+use super::notices::{Notice, Notices};
 use crate::context::Context;
 use crate::credentials;
 use crate::report::Failure;
@@ -37,7 +38,17 @@ pub(crate) enum Display {
     Json,
 }
 
-/// Runs something that tells its progress, and shows that.
+/// What comes to be shown.
+#[derive(Debug)]
+pub(super) enum Shown {
+    /// Nothing more comes.
+    End,
+    Event(Event),
+    Notice(Notice),
+}
+
+/// Runs something that tells its progress, and shows that. For work with a client there is
+/// [`Network::watch`](super::Network::watch), which also shows what that says.
 ///
 /// # Errors
 ///
@@ -45,6 +56,16 @@ pub(crate) enum Display {
 pub(crate) fn watch<T>(
     context: &Context,
     display: Display,
+    work: impl FnOnce(&Progress) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    watch_with(context, display, None, work)
+}
+
+/// Shows progress, and what a client says.
+pub(super) fn watch_with<T>(
+    context: &Context,
+    display: Display,
+    notices: Option<&Notices>,
     work: impl FnOnce(&Progress) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     let variables = credentials::environment();
@@ -60,13 +81,19 @@ pub(crate) fn watch<T>(
     std::thread::scope(|scope| {
         let shown = scope.spawn(move || show(context, display, has_colours, receiver));
         let end = sender.clone();
+        if let Some(notices) = notices {
+            notices.tell_to(Some(sender.clone()));
+        }
         let progress = Progress::new(move |event| {
             // Without a receiver nobody wants to know.
-            let _ = sender.send(Some(event));
+            let _ = sender.send(Shown::Event(event));
         });
         let done = work(&progress);
+        if let Some(notices) = notices {
+            notices.tell_to(None);
+        }
         // Some part of what the work made may keep its side of the channel.
-        let _ = end.send(None);
+        let _ = end.send(Shown::End);
         let shown = shown.join().unwrap_or(Ok(()));
         // Why the work failed says more than why nobody could read about it.
         done.and_then(|value| shown.map(|()| value))
@@ -102,14 +129,24 @@ fn show(
     context: &Context,
     display: Display,
     has_colours: bool,
-    events: mpsc::Receiver<Option<Event>>,
+    all: mpsc::Receiver<Shown>,
 ) -> Result<(), Failure> {
-    let events = events.into_iter().map_while(std::convert::identity);
+    let all = all
+        .into_iter()
+        .take_while(|shown| !matches!(shown, Shown::End));
     match display {
-        Display::Bar => Bars::new(has_colours).show(context, events),
-        Display::Json => return json(context, events),
-        Display::None => events.for_each(|event| warn(context, &event)),
-        Display::Auto | Display::Log => events.for_each(|event| log(context, &event)),
+        Display::Bar => Bars::new(has_colours).show(context, all),
+        Display::Json => return json(context, all),
+        Display::None => all.for_each(|shown| match shown {
+            Shown::Event(event) => warn(context, &event),
+            Shown::Notice(notice) => notice.tell(&context.report, false),
+            Shown::End => {}
+        }),
+        Display::Auto | Display::Log => all.for_each(|shown| match shown {
+            Shown::Event(event) => log(context, &event),
+            Shown::Notice(notice) => notice.tell(&context.report, true),
+            Shown::End => {}
+        }),
     }
     Ok(())
 }
@@ -149,17 +186,22 @@ fn log(context: &Context, event: &Event) {
 }
 
 /// Writes lines of JSON, but not one for each chunk.
-fn json(context: &Context, events: impl Iterator<Item = Event>) -> Result<(), Failure> {
+fn json(context: &Context, all: impl Iterator<Item = Shown>) -> Result<(), Failure> {
     let mut told: HashMap<Digest, u64> = HashMap::new();
-    for event in events {
-        if let Event::Progress { digest, offset } = &event {
+    for shown in all {
+        if let Shown::Event(Event::Progress { digest, offset }) = &shown {
             let told = told.entry(*digest).or_default();
             if *offset < told.saturating_add(STEP) {
                 continue;
             }
             *told = *offset;
         }
-        if let Some(line) = Line::of(&event) {
+        let line = match &shown {
+            Shown::Event(event) => Line::of(event),
+            Shown::Notice(notice) => Some(Line::of_notice(notice)),
+            Shown::End => None,
+        };
+        if let Some(line) = line {
             let line = serde_json::to_string(&line)?;
             context.report.print(format_args!("{line}\n"))?;
         }
@@ -190,37 +232,47 @@ impl Bars {
         }
     }
 
-    fn show(mut self, context: &Context, events: impl Iterator<Item = Event>) {
-        for event in events {
-            match &event {
-                Event::Started { digest, size } if *size >= SMALLEST_BAR => {
-                    let bar = self.all.add(ProgressBar::new(*size));
-                    bar.set_style(self.style.clone());
-                    bar.set_prefix(short(digest));
-                    self.running.insert(*digest, bar);
+    fn show(mut self, context: &Context, all: impl Iterator<Item = Shown>) {
+        for shown in all {
+            match shown {
+                Shown::Event(event) => self.update(context, &event),
+                Shown::Notice(notice) => {
+                    self.all.suspend(|| notice.tell(&context.report, true));
                 }
-                Event::Progress { digest, offset } => {
-                    if let Some(bar) = self.running.get(digest) {
-                        bar.set_position(*offset);
-                    }
-                }
-                Event::Finished { digest, from, .. } => {
-                    if let Some(bar) = self.running.remove(digest) {
-                        bar.set_position(bar.length().unwrap_or_default());
-                        if *from == From::Cache {
-                            bar.set_message("from the cache");
-                        }
-                        bar.finish();
-                    }
-                }
-                Event::Skipped { digest, .. } => {
-                    if let Some(bar) = self.running.remove(digest) {
-                        bar.finish_and_clear();
-                    }
-                    self.all.suspend(|| warn(context, &event));
-                }
-                other => self.all.suspend(|| warn(context, other)),
+                Shown::End => {}
             }
+        }
+    }
+
+    fn update(&mut self, context: &Context, event: &Event) {
+        match event {
+            Event::Started { digest, size } if *size >= SMALLEST_BAR => {
+                let bar = self.all.add(ProgressBar::new(*size));
+                bar.set_style(self.style.clone());
+                bar.set_prefix(short(digest));
+                self.running.insert(*digest, bar);
+            }
+            Event::Progress { digest, offset } => {
+                if let Some(bar) = self.running.get(digest) {
+                    bar.set_position(*offset);
+                }
+            }
+            Event::Finished { digest, from, .. } => {
+                if let Some(bar) = self.running.remove(digest) {
+                    bar.set_position(bar.length().unwrap_or_default());
+                    if *from == From::Cache {
+                        bar.set_message("from the cache");
+                    }
+                    bar.finish();
+                }
+            }
+            Event::Skipped { digest, .. } => {
+                if let Some(bar) = self.running.remove(digest) {
+                    bar.finish_and_clear();
+                }
+                self.all.suspend(|| warn(context, event));
+            }
+            other => self.all.suspend(|| warn(context, other)),
         }
     }
 }

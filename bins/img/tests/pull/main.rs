@@ -5,8 +5,9 @@ mod build;
 mod cache;
 mod registry;
 
+use std::io::{BufRead as _, BufReader, Read};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use fs_err as fs;
 use imgcore::Digest;
@@ -227,6 +228,80 @@ fn programs_read_lines_of_json() {
         finished.unwrap()["origin"],
         format!("app@{}", served.host())
     );
+}
+
+/// Starts a pull that is told to wait for a minute, and returns the first line that matters of what it says.
+fn first_line_of_a_wait(flags: &str, is_it: impl Fn(&str) -> bool) -> String {
+    let (served, _, _) = three();
+    served.refuse_for(60);
+    let directory = TempDir::new().unwrap();
+    let words = format!("pull {flags} --oci-layout out {}/app:1", served.host());
+    let mut child = img(directory.path())
+        .args(words.split_whitespace())
+        .env("IMG_REGISTRY_RETRY_MAX_ATTEMPTS", "2")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let output: Box<dyn Read> = match flags {
+        "--json" => Box::new(child.stdout.take().unwrap()),
+        _ => Box::new(child.stderr.take().unwrap()),
+    };
+    let mut lines = BufReader::new(output).lines().map(Result::unwrap);
+    let line = lines.find(|line| is_it(line)).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    line.replace(served.host(), "HOST")
+}
+
+#[test]
+fn a_person_is_told_of_a_wait_while_it_lasts() {
+    let line = first_line_of_a_wait("--progress log", |_| true);
+    // The client waits for a little longer than it is asked to, by chance.
+    let (reason, seconds) = line.split_once("; trying again in ").unwrap();
+    assert!(
+        reason.starts_with("img: ") && reason.contains("HOST") && reason.contains("429"),
+        "{line}"
+    );
+    let seconds: f64 = seconds.strip_suffix(" s").unwrap().parse().unwrap();
+    assert!((60.0..=90.0).contains(&seconds), "{line}");
+}
+
+#[test]
+fn programs_are_told_of_a_wait_while_it_lasts() {
+    let line = first_line_of_a_wait("--json", |line| line.contains("waiting"));
+    let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(line["host"], "HOST");
+    assert_eq!(line["attempt"], 1);
+    assert!(line["milliseconds"].as_u64().unwrap() >= 60_000, "{line}");
+    assert!(line["reason"].as_str().unwrap().contains("429"), "{line}");
+}
+
+#[test]
+fn what_a_registry_warns_of_is_told_once() {
+    let (served, _, _) = three();
+    served.warn("this tag goes away");
+    let directory = TempDir::new().unwrap();
+    for progress in ["log", "none"] {
+        let words = format!(
+            "pull --progress {progress} --oci-layout {progress} {}/app:1",
+            served.host()
+        );
+        let output = run(directory.path(), &words);
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        let warnings = stderr.lines().filter(|line| line.contains("warning"));
+        let warnings: Vec<_> = warnings.collect();
+        let expected = format!("img: warning: {} says: this tag goes away", served.host());
+        assert_eq!(warnings, [expected], "{stderr}");
+    }
+    let words = format!("pull --json --oci-layout json {}/app:1", served.host());
+    let stdout = succeed(directory.path(), &words);
+    let warnings = stdout.lines().filter(|line| line.contains("warning"));
+    let expected = format!(
+        r#"{{"event":"warning","host":"{}","text":"this tag goes away"}}"#,
+        served.host()
+    );
+    assert_eq!(warnings.collect::<Vec<_>>(), [expected]);
 }
 
 #[cfg(unix)]

@@ -24,6 +24,10 @@ struct Watched {
     log: Mutex<Vec<String>>,
     /// The blob whose next read stops in the middle and never ends.
     stalls_at: Mutex<Option<Digest>>,
+    /// How many seconds the next request is told to wait.
+    refuses_for: Mutex<Option<u32>>,
+    /// What every answer warns of.
+    warning: Mutex<Option<&'static str>>,
 }
 
 impl Served {
@@ -47,6 +51,8 @@ impl Served {
             inner: Arc::new(registry),
             log: Mutex::default(),
             stalls_at: Mutex::default(),
+            refuses_for: Mutex::default(),
+            warning: Mutex::default(),
         });
         let handler: Arc<dyn Handler> = Arc::<Watched>::clone(&watched);
         let address = "127.0.0.1:0".parse().unwrap();
@@ -114,6 +120,16 @@ impl Served {
         *self.watched.stalls_at.lock().unwrap() = Some(*digest);
     }
 
+    /// Answers the next request with 429 and this `Retry-After`.
+    pub(crate) fn refuse_for(&self, seconds: u32) {
+        *self.watched.refuses_for.lock().unwrap() = Some(seconds);
+    }
+
+    /// Warns in every answer from now on.
+    pub(crate) fn warn(&self, text: &'static str) {
+        *self.watched.warning.lock().unwrap() = Some(text);
+    }
+
     /// Takes the requests since the last time.
     pub(crate) fn asked(&self) -> Vec<String> {
         std::mem::take(&mut *self.watched.log.lock().unwrap())
@@ -140,7 +156,17 @@ impl Handler for Watched {
             }
             let stalls = self.stalls(request.uri().path());
             self.log.lock().unwrap().push(line);
-            let response = Arc::clone(&self.inner).handle(request).await;
+            if let Some(seconds) = self.refuses_for.lock().unwrap().take() {
+                let refusal = http::Response::builder().status(429);
+                let refusal = refusal.header("Retry-After", seconds);
+                return refusal.body(body::empty()).unwrap();
+            }
+            let warning = *self.warning.lock().unwrap();
+            let mut response = Arc::clone(&self.inner).handle(request).await;
+            if let Some(warning) = warning {
+                let warning = format!("299 - \"{warning}\"").parse().unwrap();
+                response.headers_mut().insert("Warning", warning);
+            }
             if !stalls {
                 return response;
             }

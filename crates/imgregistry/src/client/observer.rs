@@ -62,6 +62,8 @@ pub enum Event {
         attempt: u32,
         /// How long the client waits.
         pause: Duration,
+        /// Why the attempt failed, on one line.
+        reason: String,
     },
     /// The registry wants a person to know something: to be shown once, however often it comes.
     #[non_exhaustive]

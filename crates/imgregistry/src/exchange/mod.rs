@@ -87,6 +87,7 @@ impl Exchange<'_> {
             host: failure.error.host().to_owned(),
             attempt,
             pause,
+            reason: failure.error.to_string(),
         });
         clock.sleep(pause).await;
         true

@@ -112,7 +112,7 @@ impl Run for Arguments {
         options.jobs = usize::try_from(self.jobs.0).unwrap_or(1);
         options.cache.clone_from(&network.cache);
         options.durability = target.durability();
-        let pulled = watch(context, display, |progress| {
+        let pulled = network.watch(context, display, |progress| {
             let store = target.store();
             let pulling = pull(&origins, &wanted.at, &options, store, progress);
             network.run(pulling).map_err(|error| self.explain(error))
