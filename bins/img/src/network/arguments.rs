@@ -20,6 +20,11 @@ use crate::report::{Explain as _, Failure};
 /// What killed processes left in the cache is kept for so long, to go on with.
 const LEFTOVERS_STAY: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// Variables that stand for flags.
+const ALLOW_TOKEN_REALM: &str = "IMG_REGISTRY_ALLOW_TOKEN_REALM";
+const FOLLOW_FOREIGN_URLS: &str = "IMG_REGISTRY_FOLLOW_FOREIGN_URLS";
+const SAME_HOST_UPLOADS: &str = "IMG_REGISTRY_SAME_HOST_UPLOADS";
+
 /// How registries are reached.
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Registries")]
@@ -42,6 +47,12 @@ pub(crate) struct NetworkArguments {
     /// Lets a registry lead to a host on a private network: its storage, or where uploads go
     #[arg(long, value_name = "REGISTRY=HOST", action = clap::ArgAction::Append)]
     allow_private_host: Vec<AllowedHost>,
+    /// Reads foreign layers from their own URLs where the registry does not have them
+    #[arg(long)]
+    follow_foreign_urls: bool,
+    /// Refuses to upload to another host than the registry's
+    #[arg(long, hide = true)]
+    same_host_uploads: bool,
     /// A registry that is asked before another one; MIRROR may have a path
     #[arg(long, value_name = "REGISTRY=MIRROR", action = clap::ArgAction::Append)]
     mirror: Vec<MirrorOf>,
@@ -107,12 +118,16 @@ impl NetworkArguments {
         for host in &self.insecure_registry {
             builder = builder.security(host.clone(), Security::Insecure);
         }
-        for realm in &self.allow_token_realm {
-            builder = builder.allow_token_realm(realm.clone());
+        for realm in self.allowed_realms(environment)? {
+            builder = builder.allow_token_realm(realm);
         }
         for host in &self.allow_private_host {
             builder = builder.allow_private_host(host.clone());
         }
+        let is_set = |name| environment.text(name).is_some_and(is_on);
+        builder = builder
+            .follow_foreign_urls(self.follow_foreign_urls || is_set(FOLLOW_FOREIGN_URLS))
+            .same_host_uploads(self.same_host_uploads || is_set(SAME_HOST_UPLOADS));
         for MirrorOf { registry, mirror } in &self.mirror {
             builder = builder.mirror(registry.clone(), mirror.clone());
         }
@@ -124,6 +139,20 @@ impl NetworkArguments {
             builder = builder.gateway(gateway.parse()?);
         }
         Ok(builder)
+    }
+
+    /// Lists the token servers of other domains that flags and the variable allow.
+    fn allowed_realms(&self, environment: &Environment) -> Result<Vec<AllowedRealm>, Failure> {
+        let mut allowed = self.allow_token_realm.clone();
+        let text = environment.text(ALLOW_TOKEN_REALM).unwrap_or_default();
+        for realm in text.split([',', ' ']).filter(|it| !it.is_empty()) {
+            let realm = realm.parse::<AllowedRealm>().map_err(|error| {
+                Failure::new(format!("{ALLOW_TOKEN_REALM}: {error}"))
+                    .hint("set it to REGISTRY=HOST, several with commas between")
+            })?;
+            allowed.push(realm);
+        }
+        Ok(allowed)
     }
 
     /// Opens the cache, if one is wanted.
@@ -158,6 +187,73 @@ impl NetworkArguments {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What the client says of itself that flags and variables make.
+    fn built(flags: &[&str], variables: &[(&str, &str)]) -> Result<String, Failure> {
+        #[derive(clap::Parser)]
+        struct Line {
+            #[command(flatten)]
+            network: NetworkArguments,
+        }
+        let words = std::iter::once(&"img").chain(flags);
+        let line = <Line as clap::Parser>::try_parse_from(words).unwrap();
+        let context = Context::new(crate::report::Report::captured());
+        let environment = variables.iter().copied().collect();
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let _inside = runtime.enter();
+        let client = line.network.builder(&context, &environment)?.build()?;
+        Ok(format!("{client:?}"))
+    }
+
+    #[test]
+    fn what_is_off_by_default_has_a_flag_and_a_variable() {
+        let check = |flags: &[&str], variables: &[(&str, &str)], expected: &str| {
+            let client = built(flags, variables).unwrap();
+            assert!(client.contains(expected), "{expected}: {client}");
+        };
+        check(&[], &[], "follows_foreign_urls: false");
+        check(
+            &["--follow-foreign-urls"],
+            &[],
+            "follows_foreign_urls: true",
+        );
+        check(
+            &[],
+            &[(FOLLOW_FOREIGN_URLS, "1")],
+            "follows_foreign_urls: true",
+        );
+        check(
+            &[],
+            &[(FOLLOW_FOREIGN_URLS, "0")],
+            "follows_foreign_urls: false",
+        );
+        check(&[], &[], "same_host_uploads: false");
+        check(&["--same-host-uploads"], &[], "same_host_uploads: true");
+        check(
+            &[],
+            &[(SAME_HOST_UPLOADS, "true")],
+            "same_host_uploads: true",
+        );
+        check(&[], &[], "allowed_realms: []");
+        let allowed = r#"allowed_realms: ["one.example=sso.test", "two.example=sso.test:8443"]"#;
+        let both = "one.example=sso.test, two.example=sso.test:8443";
+        check(&[], &[(ALLOW_TOKEN_REALM, both)], allowed);
+        let flag = ["--allow-token-realm", "one.example=sso.test"];
+        check(
+            &flag,
+            &[(ALLOW_TOKEN_REALM, "two.example=sso.test:8443")],
+            allowed,
+        );
+    }
+
+    #[test]
+    fn a_variable_that_allows_no_realm_is_an_error() {
+        let failure = built(&[], &[(ALLOW_TOKEN_REALM, "sso.test")]).unwrap_err();
+        insta::assert_snapshot!(failure, @r"
+        img: IMG_REGISTRY_ALLOW_TOKEN_REALM: `sso.test` does not say which token server is allowed: it must be REGISTRY=HOST
+        hint: set it to REGISTRY=HOST, several with commas between
+        ");
+    }
 
     #[test]
     fn mirrors_have_a_registry_a_host_and_perhaps_a_path() {

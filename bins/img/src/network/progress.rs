@@ -162,7 +162,7 @@ fn warn(context: &Context, event: &Event) {
             "{what} is not to be had from {origin}: {reason}"
         )),
         Event::Skipped { digest, .. } => context.report.warn(format_args!(
-            "foreign layer {digest} is left out: no registry has it"
+            "foreign layer {digest} is left out: no registry has it (--follow-foreign-urls reads it from its own URLs)"
         )),
         _ => {}
     }

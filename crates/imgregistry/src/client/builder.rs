@@ -39,6 +39,7 @@ pub struct ClientBuilder {
     allowed_realms: Vec<AllowedRealm>,
     allowed_hosts: Vec<AllowedHost>,
     follows_foreign_urls: bool,
+    same_host_uploads: bool,
 }
 
 impl ClientBuilder {
@@ -155,6 +156,14 @@ impl ClientBuilder {
         self
     }
 
+    /// Refuses to upload to another host than the registry's, where an upload's `Location` names one. The default is to
+    /// go there without credentials, which storage behind a registry may need.
+    #[must_use]
+    pub fn same_host_uploads(mut self, is_wanted: bool) -> Self {
+        self.same_host_uploads = is_wanted;
+        self
+    }
+
     /// Replaces the transport: for tests, and for programs with their own HTTP. Settings of TLS and proxies are then
     /// not used.
     #[must_use]
@@ -207,6 +216,7 @@ impl ClientBuilder {
             policy: self.policy,
             patience: self.patience.unwrap_or(DEFAULT_PATIENCE),
             follows_foreign_urls: self.follows_foreign_urls,
+            same_host_uploads: self.same_host_uploads,
             allowed_realms: self.allowed_realms,
             allowed_hosts: self.allowed_hosts,
             security: self.security,

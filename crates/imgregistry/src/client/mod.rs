@@ -75,6 +75,8 @@ pub(crate) struct Inner {
     /// For so long a server may be silent.
     pub(crate) patience: Duration,
     pub(crate) follows_foreign_urls: bool,
+    /// Whether uploads may go to no other host than the registry's.
+    pub(crate) same_host_uploads: bool,
     /// The token servers that may have credentials though they are on other domains.
     pub(crate) allowed_realms: Vec<AllowedRealm>,
     /// The hosts on private networks that registries may lead to.
@@ -142,6 +144,7 @@ impl Client {
             policy: inner.policy.clone(),
             patience: inner.patience,
             follows_foreign_urls: inner.follows_foreign_urls,
+            same_host_uploads: inner.same_host_uploads,
             allowed_realms: inner.allowed_realms.clone(),
             allowed_hosts: inner.allowed_hosts.clone(),
             security: inner.security.clone(),
@@ -185,11 +188,16 @@ impl Inner {
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let allowed = self.0.allowed_realms.iter().map(ToString::to_string);
+        let allowed: Vec<_> = allowed.collect();
         f.debug_struct("Client")
             .field("policy", &self.0.policy)
             .field("security", &self.0.security)
             .field("mirrors", &self.0.mirrors)
             .field("gateway", &self.0.gateway)
+            .field("follows_foreign_urls", &self.0.follows_foreign_urls)
+            .field("same_host_uploads", &self.0.same_host_uploads)
+            .field("allowed_realms", &allowed)
             .finish_non_exhaustive()
     }
 }

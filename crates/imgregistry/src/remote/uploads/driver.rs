@@ -59,6 +59,11 @@ impl Driver {
             settings,
             reach,
         );
+        let machine = if remote.inner().same_host_uploads {
+            machine.on_same_host_only()
+        } else {
+            machine
+        };
         Self {
             remote: remote.clone(),
             machine,

@@ -246,6 +246,31 @@ async fn private_hosts_are_reached_by_permission_and_without_credential() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_upload_stays_on_the_host_of_the_registry_where_the_user_wants_that() {
+    for same_host in [false, true] {
+        let location = "https://evil.test/upload?_state=1";
+        let mut scene = Scene::new().await;
+        let network = std::mem::take(&mut scene.network);
+        scene.rewire(network, |builder| builder.same_host_uploads(same_host));
+        scene.script(RequestClass::StartUpload, start_at(location));
+        let content = noise(5, 1000);
+        let outcome = write(&scene.remote(), &blob(&content), &content).await;
+        if let Err(failed) = &outcome {
+            scene.hear(failed);
+        }
+        assert_eq!(scene.stranger.is_empty(), same_host);
+        if same_host {
+            let kind = outcome.unwrap_err().error().kind();
+            assert!(
+                matches!(kind, ErrorKind::Forbidden | ErrorKind::Protocol),
+                "{kind:?}"
+            );
+        }
+        scene.end(location);
+    }
+}
+
 fn start_at(location: &'static str) -> Fault {
     Fault::change(move |response| {
         if response.status() == 202 {
