@@ -15,9 +15,11 @@ pub(crate) enum Lock {
 
 #[cfg(unix)]
 mod imp {
+    use std::fs::Permissions;
     use std::io;
-    use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+    use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
     use std::path::Path;
+    use std::sync::OnceLock;
 
     use fs_err::os::unix::fs::OpenOptionsExt;
     use rustix::fs::{CWD, FlockOperation, OFlags, Timespec, Timestamps, UTIME_NOW, flock};
@@ -31,14 +33,41 @@ mod imp {
         builder.recursive(true).mode(0o700).create(path)
     }
 
-    /// Opens a file to write at its end, made if it is not there. A symbolic link is refused.
+    /// Says whether others than its owner may write to a directory.
+    pub(crate) fn is_writable_by_others(directory: &Path) -> io::Result<bool> {
+        Ok(fs_err::metadata(directory)?.mode() & 0o022 != 0)
+    }
+
+    /// Lets others read a finished file, as far as the process lets others read the files that it makes in
+    /// `directory`. Where that cannot be, the file stays the user's alone.
+    pub(crate) fn let_others_read(file: &std::fs::File, directory: &Path) {
+        // Nobody can be asked for the umask, only what it makes of a file.
+        static MODE: OnceLock<u32> = OnceLock::new();
+        let mode = MODE.get().copied().or_else(|| {
+            let found = mode_of_new_file(directory).ok()?;
+            Some(*MODE.get_or_init(|| found))
+        });
+        if let Some(mode) = mode {
+            let _ = file.set_permissions(Permissions::from_mode(mode));
+        }
+    }
+
+    fn mode_of_new_file(directory: &Path) -> io::Result<u32> {
+        let example = tempfile::Builder::new()
+            .prefix("single-")
+            .permissions(Permissions::from_mode(0o644))
+            .tempfile_in(directory)?;
+        Ok(example.as_file().metadata()?.mode() & 0o777)
+    }
+
+    /// Opens a file to write at its end, made for the user alone if it is not there. A symbolic link is refused.
     pub(crate) fn open_to_continue(path: &Path) -> io::Result<fs_err::File> {
         let no_follow = OFlags::NOFOLLOW.bits();
         fs_err::OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
-            .mode(0o644)
+            .mode(0o600)
             .custom_flags(i32::try_from(no_follow).unwrap_or_default())
             .open(path)
     }
@@ -95,6 +124,12 @@ mod imp {
     pub(crate) fn create_private_directory(path: &Path) -> io::Result<()> {
         fs_err::create_dir_all(path)
     }
+
+    pub(crate) fn is_writable_by_others(_directory: &Path) -> io::Result<bool> {
+        Ok(false)
+    }
+
+    pub(crate) fn let_others_read(_file: &std::fs::File, _directory: &Path) {}
 
     pub(crate) fn open_to_continue(path: &Path) -> io::Result<fs_err::File> {
         fs_err::OpenOptions::new()

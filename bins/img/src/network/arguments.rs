@@ -174,7 +174,16 @@ impl NetworkArguments {
         let Some(directory) = directory else {
             return Ok(None);
         };
-        let cache = Cache::open(directory)?;
+        let cache = match Cache::open(directory) {
+            Ok(cache) => cache,
+            Err(error) if error.kind() == imgstore::ErrorKind::Denied => {
+                context.report.warn(format_args!(
+                    "{error} (chmod go-w makes it one); going on without a cache"
+                ));
+                return Ok(None);
+            }
+            Err(error) => return Err(error.into()),
+        };
         if let Some(time) = SystemTime::now().checked_sub(LEFTOVERS_STAY)
             && let Err(error) = cache.remove_leftovers(time)
         {

@@ -9,7 +9,7 @@ use imgcore::Digest;
 use tempfile::TempDir;
 
 use super::registry::Served;
-use super::{image, img, succeed};
+use super::{image, img, run, succeed, three};
 
 fn blob_requests(asked: &[String]) -> Vec<&String> {
     asked.iter().filter(|it| it.contains("/blobs/")).collect()
@@ -154,4 +154,27 @@ fn wait_for(path: &Path, size: u64) {
         );
         std::thread::sleep(Duration::from_millis(2));
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_cache_that_others_may_write_to_is_done_without() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let (served, _, _) = three();
+    let directory = TempDir::new().unwrap();
+    let cache = directory.path().join("cache");
+    fs::create_dir(&cache).unwrap();
+    fs::set_permissions(&cache, std::fs::Permissions::from_mode(0o777)).unwrap();
+    let words = format!(
+        "pull --cache cache --oci-layout out {}/app:1",
+        served.host()
+    );
+    let output = run(directory.path(), &words);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{stderr}");
+    let first = stderr.lines().next().unwrap();
+    insta::assert_snapshot!(first, @"img: warning: a cache in cache cannot be trusted: others than its owner may write to cache (chmod go-w makes it one); going on without a cache");
+    let blobs = fs::read_dir(cache.join("cas")).unwrap();
+    assert_eq!(blobs.count(), 0);
 }

@@ -34,7 +34,8 @@ const SINGLE: &str = "single-";
 /// A directory of blobs in the layout of Bazel's disk cache: `cas/<first two digits>/<digits>`.
 ///
 /// It may be the very directory that `bazel build --disk_cache` uses: both read what the other wrote, and blobs that
-/// are used count as recently used. Directories that it makes are for the user alone.
+/// are used count as recently used. Directories that it makes are for the user alone, and so is what is unfinished;
+/// blobs may be read by others where they get through the directories.
 ///
 /// # Guarantees
 ///
@@ -104,13 +105,26 @@ impl Cache {
     ///
     /// # Errors
     ///
-    /// When the directory cannot be made.
+    /// When the directory cannot be made, and [`ErrorKind::Denied`] when others than its owner may write to it, or to
+    /// a directory in it: they could replace what it has, and what it is about to have.
     pub fn open(root: impl Into<PathBuf>) -> Result<Self> {
         let root = root.into();
+        let failed = |error: io::Error| {
+            Error::from_io(format!("making a cache in {}", root.display()), error)
+        };
         for directory in ["cas", UNFINISHED] {
-            sys::create_private_directory(&root.join(directory)).map_err(|error| {
-                Error::from_io(format!("making a cache in {}", root.display()), error)
-            })?;
+            sys::create_private_directory(&root.join(directory)).map_err(failed)?;
+        }
+        let inside = ["cas", "tmp", UNFINISHED].map(|it| root.join(it));
+        for directory in std::iter::once(root.clone()).chain(inside) {
+            if sys::is_writable_by_others(&directory).map_err(failed)? {
+                let text = format!(
+                    "a cache in {} cannot be trusted: others than its owner may write to {}",
+                    root.display(),
+                    directory.display()
+                );
+                return Err(Error::new(ErrorKind::Denied, text));
+            }
         }
         Ok(Self(Arc::new(Inner {
             root,
@@ -412,6 +426,7 @@ impl BlobWrite for FileWrite {
         Box::pin(async move {
             let (file, target) = (self.file, self.target);
             let moved = off_the_runtime(move || {
+                sys::let_others_read(file.as_file(), directory_of(file.path()));
                 file.as_file().sync_all()?;
                 make_room_for(&target)?;
                 file.persist(&target).map_err(|error| error.error)?;
@@ -430,6 +445,11 @@ fn make_room_for(target: &Path) -> io::Result<()> {
         Some(directory) => sys::create_private_directory(directory),
         None => Ok(()),
     }
+}
+
+/// The directory that a file of the cache is in.
+fn directory_of(file: &Path) -> &Path {
+    file.parent().unwrap_or(file)
 }
 
 /// Says whether a read failed because the bytes are not the ones that were written.

@@ -7,7 +7,8 @@ use bytes::Bytes;
 use imgcore::{Algorithm, Descriptor, Digest, Hasher};
 use imgstore::{Error, ErrorKind, Result};
 
-use super::{Permit, make_room_for};
+use super::{Permit, directory_of, make_room_for};
+use crate::sys;
 use crate::transfer::{Target, check_size};
 use crate::wait::off_the_runtime;
 
@@ -107,6 +108,7 @@ impl Target for Partial {
         let (path, target) = (self.path.clone(), self.target.clone());
         // The lock is let go only after the rename, so that those who wait for it find the blob.
         let moved = off_the_runtime(move || {
+            sys::let_others_read(file.file(), directory_of(&path));
             file.sync_all()?;
             make_room_for(&target)?;
             fs_err::rename(path, target)?;

@@ -286,3 +286,79 @@ fn no_symbolic_link_is_written_through() {
     let error = read_all(&cache, &hello, 5).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Malformed);
 }
+
+#[cfg(unix)]
+mod modes {
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::path::Path;
+
+    use super::*;
+    use crate::transfer::Target as _;
+
+    fn mode(path: &Path) -> u32 {
+        fs_err::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    fn set_mode(path: &Path, mode: u32) {
+        fs_err::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn a_directory_that_others_may_write_to_is_no_cache() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path().join("cache");
+        Cache::open(&root).unwrap();
+        let inside = ["cas", "tmp", "tmp/imgkit"].map(|it| root.join(it));
+        for place in std::iter::once(root.clone()).chain(inside) {
+            let before = mode(&place);
+            for by_others in [0o775, 0o757, 0o1777] {
+                set_mode(&place, by_others);
+                let error = Cache::open(&root).unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Denied);
+                assert!(
+                    error.to_string().ends_with(&format!(
+                        "others than its owner may write to {}",
+                        place.display()
+                    )),
+                    "{error}"
+                );
+            }
+            // As Bazel makes its directories.
+            set_mode(&place, 0o755);
+            Cache::open(&root).unwrap();
+            set_mode(&place, before);
+        }
+    }
+
+    #[test]
+    fn what_is_unfinished_is_for_the_user_and_what_is_finished_for_readers() {
+        let (directory, cache) = empty_cache();
+        let bytes = patterned(1000);
+        let blob = layer(&bytes);
+        let readable = directory.path().join("readable");
+        fs_err::write(&readable, "").unwrap();
+        block_on(async {
+            let Claim::Fetch(mut partial) = cache.claim(&blob).await.unwrap() else {
+                panic!("nobody has fetched it");
+            };
+            partial.write(bytes.clone().into()).await.unwrap();
+            let [unfinished] = &unfinished(&cache)[..] else {
+                panic!("one file is unfinished");
+            };
+            assert_eq!(mode(unfinished), 0o600);
+            partial.finish().await.unwrap();
+        });
+        assert_eq!(mode(&cache.blob_path(&blob.digest)), mode(&readable));
+        let other = layer(b"brought");
+        block_on(async {
+            let begin = cache.writer(&other).await.unwrap();
+            let Begin::Writer(mut ingest) = begin else {
+                panic!("nobody has brought it");
+            };
+            ingest.write(Bytes::from_static(b"brought")).await.unwrap();
+            ingest.commit().await.unwrap();
+        });
+        assert_eq!(mode(&cache.blob_path(&other.digest)), mode(&readable));
+        assert_eq!(unfinished(&cache), Vec::<PathBuf>::new());
+    }
+}
