@@ -41,6 +41,9 @@ pub(crate) struct Serve {
     /// Takes manifests whose blobs or images are not there
     #[arg(long)]
     pub(crate) accept_sparse: bool,
+    /// Lets a blob be mounted by its digest alone: whoever knows a digest gets the bytes, of any repository
+    #[arg(long)]
+    pub(crate) anonymous_mounts: bool,
 }
 
 #[cfg(test)]

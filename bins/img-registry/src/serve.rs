@@ -26,6 +26,7 @@ pub(crate) fn run(options: Serve) -> Result<()> {
         );
         return Err(text.into());
     }
+    dump_no_core();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
@@ -33,6 +34,21 @@ pub(crate) fn run(options: Serve) -> Result<()> {
     // A hash of a large file that nobody waits for any more.
     runtime.shutdown_background();
     ended
+}
+
+/// Lets no crash write the memory to a file: it may have the TLS key, and what clients send.
+fn dump_no_core() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, setrlimit};
+
+        let none = Rlimit {
+            current: Some(0),
+            maximum: Some(0),
+        };
+        // Less is always allowed.
+        let _ = setrlimit(Resource::Core, none);
+    }
 }
 
 /// Prints an error and its causes on one line.
@@ -63,7 +79,9 @@ async fn serve(options: Serve) -> Result<()> {
         server_options = server_options.with_certificate(&certificate, &key)?;
         scheme = "https";
     }
-    let mut registry_options = RegistryOptions::default().with_failures(report);
+    let mut registry_options = RegistryOptions::default()
+        .with_failures(report)
+        .with_anonymous_mounts(options.anonymous_mounts);
     if options.accept_sparse {
         registry_options = registry_options.with_missing_content(MissingContent::Accept);
     }

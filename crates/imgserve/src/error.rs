@@ -20,6 +20,8 @@ pub struct Error {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
+    /// Another process uses the directory.
+    InUse,
     /// The caller's words cannot be used as they are: a certificate, an address, a directory.
     InvalidInput,
     /// The machine failed: disk, permissions, a socket that cannot be opened.

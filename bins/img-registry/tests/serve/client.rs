@@ -35,6 +35,10 @@ impl Client {
         self.call("GET", url, b"").unwrap()
     }
 
+    pub(crate) fn post(&mut self, url: &str) -> Reply {
+        self.call("POST", url, b"").unwrap()
+    }
+
     /// Pushes an image of one layer.
     pub(crate) fn push_image(&mut self, repository: &str, tag: &str, layer: &str) {
         let pushed = self.try_push_image(repository, tag, layer);

@@ -107,6 +107,52 @@ fn it_listens_for_others_only_when_told() {
     assert!(program.line.starts_with("listening on http://0.0.0.0:"));
 }
 
+#[cfg(unix)]
+#[test]
+fn a_directory_is_served_once() {
+    let root = tempfile::tempdir().unwrap();
+    let program = Program::start(root.path());
+    let words = root.path().to_str().unwrap();
+    let text = failure(&["serve", "--root", words, "--address", "127.0.0.1:0"], 1);
+    assert_eq!(
+        text,
+        format!(
+            "img-registry: the registry in {words} is open already: end the program that has it, or name another \
+             directory\n"
+        )
+    );
+    program.end();
+    Program::start(root.path()).end();
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_crash_would_write_no_core() {
+    let root = tempfile::tempdir().unwrap();
+    let program = Program::start(root.path());
+    let limits = fs_err::read_to_string(format!("/proc/{}/limits", program.id())).unwrap();
+    let mut lines = limits.lines();
+    let core = lines.find(|line| line.starts_with("Max core file size"));
+    let words: Vec<_> = core.unwrap().split_whitespace().collect();
+    assert_eq!(words[4..6], ["0", "0"], "{limits}");
+}
+
+#[test]
+fn a_mount_without_a_source_must_be_allowed() {
+    for (flag, status) in [(None, 202), (Some("--anonymous-mounts"), 201)] {
+        let root = tempfile::tempdir().unwrap();
+        let words = root.path().to_str().unwrap();
+        let mut arguments = vec!["--root", words, "--address", "127.0.0.1:0"];
+        arguments.extend(flag);
+        let program = Program::start_with(&arguments);
+        let mut client = Client::connect(&program.address);
+        client.push_image("one", "v1", "one");
+        let config = imgcore::Digest::sha256_of(b"{}");
+        let answer = client.post(&format!("/v2/two/blobs/uploads/?mount={config}"));
+        assert_eq!(answer.status, status, "{flag:?}");
+    }
+}
+
 #[test]
 fn what_it_cannot_do_is_said_on_one_line() {
     let directory = tempfile::tempdir().unwrap();

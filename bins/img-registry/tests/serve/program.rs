@@ -57,6 +57,11 @@ impl Program {
         self.child.wait().unwrap();
     }
 
+    #[cfg(target_os = "linux")]
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn end(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();

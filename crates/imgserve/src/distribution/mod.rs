@@ -4,6 +4,7 @@
 //! [`Records`], which know what belongs to which repository. Nothing but the store and the records outlives a request.
 
 mod blobs;
+mod lock;
 mod manifests;
 mod range;
 pub mod records;

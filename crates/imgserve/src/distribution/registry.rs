@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body_util::BodyExt;
 use imgstore::{BlobSink, BlobSource, DirectoryStore, MemoryStore};
 
+use super::lock::Lock;
 use super::records::{DirectoryRecords, MemoryRecords, Records};
 use super::refusal::{Code, Refusal};
 use super::route::{Operation, route};
@@ -53,6 +54,8 @@ pub struct Registry {
     pub(super) records: Arc<dyn Records>,
     pub(super) uploads: Uploads,
     pub(super) options: RegistryOptions,
+    /// Keeps other processes out of the directory, where there is one.
+    _lock: Option<Lock>,
     /// Held while manifests and tags change: a manifest must not go while a tag comes to lead to it.
     pub(super) changes: tokio::sync::Mutex<()>,
 }
@@ -70,8 +73,8 @@ pub struct RegistryOptions {
     pub missing_content: MissingContent,
     /// Whether a blob that any repository has may be mounted by its digest alone.
     ///
-    /// Whoever knows a digest then gets the bytes. Where repositories have different readers, turn it off. On unless
-    /// told otherwise.
+    /// Whoever knows a digest then gets the bytes, of whichever repository they are. Off unless told otherwise: such a
+    /// mount is then answered with an upload.
     pub anonymous_mounts: bool,
     /// Told of failures that are the registry's own, which clients only see as status 500.
     pub failures: Option<FailureSink>,
@@ -84,7 +87,7 @@ impl Default for RegistryOptions {
     fn default() -> Self {
         Self {
             missing_content: MissingContent::Refuse,
-            anonymous_mounts: true,
+            anonymous_mounts: false,
             failures: None,
         }
     }
@@ -150,6 +153,7 @@ impl Registry {
             records: Arc::new(records),
             uploads,
             options: RegistryOptions::default(),
+            _lock: None,
             changes: tokio::sync::Mutex::new(()),
         }
     }
@@ -163,16 +167,23 @@ impl Registry {
         )
     }
 
-    /// Opens the registry in a directory, which is made unless it is there. One process at a time may use it.
+    /// Opens the registry in a directory, which is made unless it is there. One process at a time may use it, for
+    /// as long as the registry lives.
     ///
     /// What the registry has answered for survives the process, however that ends. Unfinished uploads can be gone on
     /// with.
     ///
     /// # Errors
     ///
-    /// When the directory cannot be made, read or cleaned of what an earlier process left unfinished.
+    /// When the directory cannot be made, read or cleaned of what an earlier process left unfinished, and
+    /// [`ErrorKind::InUse`](crate::ErrorKind::InUse) when another registry is open in it. (On Windows that goes unseen.)
     pub fn at_directory(root: impl AsRef<Path>) -> Result<Self> {
         let root = root.as_ref();
+        fs_err::create_dir_all(root).map_err(|error| {
+            Error::from_io(format!("opening a registry in {}", root.display()), error)
+        })?;
+        // Before anything is cleaned that another process may be writing.
+        let lock = Lock::take(root)?;
         let failed = |error: imgstore::Error| {
             Error::new(
                 crate::ErrorKind::Io,
@@ -184,7 +195,10 @@ impl Registry {
         blobs.remove_leftovers().map_err(failed)?;
         let records = DirectoryRecords::open(root)?;
         let uploads = Uploads::beside(&records, Some(blobs.clone()));
-        Ok(Self::new(blobs, records, uploads))
+        Ok(Self {
+            _lock: Some(lock),
+            ..Self::new(blobs, records, uploads)
+        })
     }
 
     /// Changes what the registry takes.

@@ -135,9 +135,9 @@ async fn a_blob_is_mounted_from_where_it_is() {
 }
 
 #[tokio::test]
-async fn mounts_without_a_source_can_be_turned_off() {
-    for (is_allowed, status) in [(true, 201), (false, 202)] {
-        let options = RegistryOptions::default().with_anonymous_mounts(is_allowed);
+async fn mounts_without_a_source_are_uploads_unless_they_are_allowed() {
+    let allowing = RegistryOptions::default().with_anonymous_mounts(true);
+    for (options, status) in [(allowing, 201), (RegistryOptions::default(), 202)] {
         let peer = Peer::new(Registry::in_memory().with_options(options));
         let blob = peer.push_blob("one", BYTES).await;
         let url = format!("/v2/two/blobs/uploads/?mount={}", blob.digest);

@@ -131,6 +131,8 @@ async fn run(steps: &[Step], open: impl Fn() -> Peer) {
     let mut model = Model::default();
     for step in steps {
         if matches!(step, Step::Restart) {
+            // One process at a time has the directory.
+            drop(peer);
             peer = open();
         }
         model.take(&peer, step).await;

@@ -70,6 +70,27 @@ async fn what_a_killed_process_left_is_removed_and_harms_nobody() {
     assert_eq!(list.json()["manifests"], serde_json::json!([]));
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn one_registry_at_a_time_has_the_directory() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path().join("registry");
+    let registry = Registry::at_directory(&root).unwrap();
+    // What the second one finds unfinished is the first one's work.
+    let unfinished = root.join("unfinished/.tmpx");
+    fs_err::write(&unfinished, "half").unwrap();
+    let error = Registry::at_directory(&root).err().unwrap();
+    assert_eq!(error.kind(), imgserve::ErrorKind::InUse);
+    let expected = format!(
+        "the registry in {} is open already: end the program that has it, or name another directory",
+        root.display()
+    );
+    assert_eq!(error.to_string(), expected);
+    assert!(unfinished.exists());
+    drop(registry);
+    Registry::at_directory(&root).unwrap();
+}
+
 #[tokio::test]
 async fn a_blob_is_stored_once_and_nothing_is_left_of_its_upload() {
     let directory = tempfile::tempdir().unwrap();
