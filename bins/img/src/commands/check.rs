@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use fs_err as fs;
-use imgcore::check::Measured;
+use imgcore::check::{Fault, Measured, Mismatch};
 use imgcore::json::Strictness;
 use imgcore::{Algorithm, Descriptor, LayerMetadata};
 use imgstore::archive::{ArchiveLimits, Image};
@@ -110,7 +110,21 @@ impl Arguments {
                 ""
             },
         );
-        self.tell(context, &mismatches, &checked)
+        let told = self.tell(context, &mismatches, &checked);
+        let is_gap = |it: &Mismatch| {
+            let part = it.place.rsplit(": ").next().unwrap_or_default();
+            matches!(it.fault, Fault::Missing) && part.starts_with("entry ")
+        };
+        // Where anything else is wrong, that is no reason.
+        if report.mismatches.iter().all(is_gap) {
+            return told.map_err(|failure| {
+                failure.hint(
+                    "an index that was pulled for some of its platforms also leads to the others; \
+                     pull it without --platform, or each platform to a layout of its own",
+                )
+            });
+        }
+        told
     }
 
     fn check_layer(&self, context: &Context, path: &Path) -> Result<(), Failure> {

@@ -135,6 +135,32 @@ fn one_platform_of_an_index_is_an_image_of_the_layout() {
 }
 
 #[test]
+fn two_platforms_of_three_leave_a_gap_that_check_explains() {
+    let (served, images, _) = three();
+    let directory = TempDir::new().unwrap();
+    let words = format!(
+        "pull --platform linux/arm64,linux/amd64 --oci-layout out {}/app:1",
+        served.host()
+    );
+    succeed(directory.path(), &words);
+    let out = directory.path().join("out");
+    for (image, is_there) in images.iter().zip([true, true, false]) {
+        for blob in [&image.manifest, &image.config, &image.layers[0]] {
+            assert_eq!(has_blob(&out, &blob.digest), is_there);
+        }
+    }
+    let checked = run(directory.path(), "check out:1");
+    assert_eq!(checked.status.code(), Some(1));
+    let told = [checked.stdout, checked.stderr].concat();
+    let told = String::from_utf8(told).unwrap();
+    insta::assert_snapshot!(told, @r"
+    1: entry 2: is missing
+    img: out:1: 1 mismatch
+    hint: an index that was pulled for some of its platforms also leads to the others; pull it without --platform, or each platform to a layout of its own
+    ");
+}
+
+#[test]
 fn a_build_that_names_a_tag_is_told_the_digest() {
     let (served, _, index) = three();
     let directory = TempDir::new().unwrap();

@@ -88,7 +88,9 @@ impl Target {
         }
     }
 
-    /// Names what was pulled. A layout names an image only when its blobs are there.
+    /// Names what was pulled, after its blobs are there: for one platform the image, which is whole. Several platforms of
+    /// an index only have the index for a name, and that also leads to the images that were not wanted:
+    /// readers that read all of an index find them missing, and `img check` says why.
     pub(super) fn finish(&self, pulled: &Pulled) -> Result<(), Failure> {
         let Self::Layout {
             layout,
