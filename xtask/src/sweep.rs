@@ -1,7 +1,8 @@
-//! `cargo xtask sweep`: runs the tests that handle secrets, and looks for the secrets in everything that they leave.
+//! Looking for the secrets of tests in everything that a test run leaves: the last step of `cargo xtask test`, of all its
+//! tests. `cargo xtask sweep` runs those that handle secrets, and does the same.
 //!
-//! Every secret of a test contains [`CANARY`]. Searched are what the tests and the programs that they start print (without
-//! cargo's capturing), the files that they leave in their temporary directories, and what they write down of all errors,
+//! Every secret of a test contains [`CANARY`]. Searched are what the tests and the programs that they start print (of tests
+//! that pass, too), the files that they leave in their temporary directories, and what they write down of all errors,
 //! events and debug texts. Not searched, because the secrets stand there by right: sources, compiled tests, and files that
 //! a test deletes itself, such as a docker config in a directory of its own.
 
@@ -9,6 +10,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
+use memchr::memmem::Finder;
 
 use crate::run::{Result, cargo, describe, root};
 
@@ -28,59 +30,80 @@ const PACKAGES: [&str; 8] = [
 ];
 
 pub(crate) fn run() -> Result<()> {
-    let directory = root().join("target/sweep");
-    let temporary = directory.join("tmp");
-    if directory.exists() {
-        fs::remove_dir_all(&directory).map_err(|error| error.to_string())?;
-    }
-    fs::create_dir_all(&temporary).map_err(|error| error.to_string())?;
-    let log = directory.join("tests.log");
-    run_tests(&log, &temporary)?;
-    search(&[directory, root().join("target/tmp")])
+    let evidence = Evidence::start()?;
+    run_tests(&evidence)?;
+    evidence.search()
 }
 
-/// Looks at what a test run has left in the tests' own directory.
-pub(crate) fn after_tests() -> Result<()> {
-    search(&[root().join("target/tmp")])
+/// What a test run leaves: what it prints, and its temporary files.
+pub(crate) struct Evidence {
+    directory: PathBuf,
 }
 
-fn search(places: &[PathBuf]) -> Result<()> {
-    let mut found = Found::default();
-    for place in places {
-        found.search(place)?;
+impl Evidence {
+    /// Forgets what earlier runs left.
+    pub(crate) fn start() -> Result<Self> {
+        Self::start_in(root().join("target/sweep"))
     }
-    println!("searched {} files with {} bytes", found.files, found.bytes);
-    if found.bytes == 0 {
-        return Err("the tests left nothing to search, so this shows nothing".to_owned());
+
+    pub(crate) fn start_in(directory: PathBuf) -> Result<Self> {
+        if directory.exists() {
+            fs::remove_dir_all(&directory).map_err(|error| error.to_string())?;
+        }
+        let evidence = Self { directory };
+        fs::create_dir_all(evidence.temporary()).map_err(|error| error.to_string())?;
+        Ok(evidence)
     }
-    for place in &found.places {
-        println!("a secret of a test: {place}");
+
+    /// The directory for temporary files: those that a test leaves behind are found here.
+    pub(crate) fn temporary(&self) -> PathBuf {
+        self.directory.join("tmp")
     }
-    match found.places.len() {
-        0 => Ok(()),
-        count => Err(format!("{count} places have a secret of a test")),
+
+    /// Starts a file for what a command prints.
+    pub(crate) fn log(&self, name: &str) -> Result<fs::File> {
+        fs::File::create(self.directory.join(name)).map_err(|error| error.to_string())
+    }
+
+    /// Looks for secrets in everything that was left, the tests' own directory included.
+    pub(crate) fn search(&self) -> Result<()> {
+        let mut found = Found::default();
+        for place in [&self.directory, &root().join("target/tmp")] {
+            found.search(place)?;
+        }
+        println!("searched {} files with {} bytes", found.files, found.bytes);
+        if found.bytes == 0 {
+            return Err("the tests left nothing to search, so this shows nothing".to_owned());
+        }
+        for place in &found.places {
+            println!("a secret of a test: {place}");
+        }
+        match found.places.len() {
+            0 => Ok(()),
+            count => Err(format!("{count} places have a secret of a test")),
+        }
     }
 }
 
 /// Runs the tests with everything that they print going to a file.
-fn run_tests(log: &Path, temporary: &Path) -> Result<()> {
+fn run_tests(evidence: &Evidence) -> Result<()> {
     let mut arguments = vec!["test"];
     for package in PACKAGES {
         arguments.extend(["--package", package]);
     }
     arguments.extend(["--", "--nocapture"]);
-    let output = fs::File::create(log).map_err(|error| error.to_string())?;
-    let (output, _) = output.into_parts();
+    let log = evidence.log("tests.log")?;
+    let path = log.path().to_owned();
+    let (output, _) = log.into_parts();
     let errors = output.try_clone().map_err(|error| error.to_string())?;
     let mut command = cargo(&arguments);
-    // Temporary directories that a test leaves behind are then found here.
     command
-        .env("TMPDIR", temporary)
+        .env("TMPDIR", evidence.temporary())
         .env("RUST_BACKTRACE", "1")
         .stdout(output)
         .stderr(errors);
     let text = describe(&command);
-    println!("$ {text} >{}", log.display());
+    println!("$ {text} >{}", path.display());
     let status = command
         .status()
         .map_err(|error| format!("cannot start `{text}`: {error}"))?;
@@ -89,16 +112,30 @@ fn run_tests(log: &Path, temporary: &Path) -> Result<()> {
     } else {
         Err(format!(
             "`{text}` ended with {status}; see {}",
-            log.display()
+            path.display()
         ))
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Found {
+    needles: Vec<Finder<'static>>,
     files: u64,
     bytes: u64,
     places: Vec<String>,
+}
+
+impl Default for Found {
+    fn default() -> Self {
+        let needles = needles();
+        let needles = needles.iter().map(|it| Finder::new(it).into_owned());
+        Self {
+            needles: needles.collect(),
+            files: 0,
+            bytes: 0,
+            places: Vec::new(),
+        }
+    }
 }
 
 impl Found {
@@ -129,16 +166,19 @@ impl Found {
             .map_err(|error| error.to_string())?;
         self.files += 1;
         self.bytes += bytes.len() as u64;
-        for (number, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
-            if needles()
-                .iter()
-                .any(|needle| contains(line, needle.as_bytes()))
-            {
-                // The line itself is not repeated: this output may be kept.
-                self.places
-                    .push(format!("{}:{}", path.display(), number + 1));
-            }
+        let mut lines: Vec<usize> = Vec::new();
+        for needle in &self.needles {
+            let hits = needle.find_iter(&bytes);
+            let line_of = |at: usize| bytes[..at].split(|byte| *byte == b'\n').count();
+            lines.extend(hits.map(line_of));
         }
+        lines.sort_unstable();
+        lines.dedup();
+        // The line itself is not repeated: this output may be kept.
+        let places = lines
+            .iter()
+            .map(|line| format!("{}:{line}", path.display()));
+        self.places.extend(places);
         Ok(())
     }
 }
@@ -170,10 +210,6 @@ fn base64(bytes: &[u8]) -> String {
         }
     }
     text
-}
-
-fn contains(line: &[u8], needle: &[u8]) -> bool {
-    line.windows(needle.len()).any(|window| window == needle)
 }
 
 #[cfg(test)]

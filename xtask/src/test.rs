@@ -1,14 +1,16 @@
 //! `cargo xtask test`: every check, then every test.
 
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::thread;
 
 use clap::Args;
 use fs_err as fs;
 
 use crate::run::{Result, cargo, check, describe, in_ci, root};
-use crate::{docs, fuzz, measure, peers, sweep};
+use crate::sweep::Evidence;
+use crate::{docs, fuzz, measure, peers};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -54,37 +56,42 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 
     let skipped = root().join("target/skipped-tests.txt");
     fs::write(&skipped, "").map_err(|error| error.to_string())?;
-    let total = run_tests(prepare(
-        &mut cargo(&["test", "--workspace"]),
-        options,
-        &skipped,
-    ))?;
-    if options.all {
-        sweep::run()?;
-    } else {
-        sweep::after_tests()?;
-    }
+    let evidence = Evidence::start()?;
+    let mut command = cargo(&["test", "--workspace", "--", "--show-output"]);
+    prepare(&mut command, options, &skipped, &evidence);
+    let total = run_tests(&mut command, &evidence, "tests")?;
     println!("{} passed before the peers' tests", total.passed);
     // Last, because it is the acceptance of everything before it, and its summary ends the run.
     // The whole workspace, for the features that the tests before were built with.
-    let mut arguments = vec!["test", "--workspace", "--test", "peers"];
+    let mut arguments = vec![
+        "test",
+        "--workspace",
+        "--test",
+        "peers",
+        "--",
+        "--show-output",
+    ];
     if options.all {
-        arguments.extend(["--", "--include-ignored"]);
+        arguments.push("--include-ignored");
     }
-    let outcome = run_tests(prepare(&mut cargo(&arguments), options, &skipped));
+    let mut command = cargo(&arguments);
+    prepare(&mut command, options, &skipped, &evidence);
+    let outcome = run_tests(&mut command, &evidence, "peers");
     report_skipped(&skipped)?;
     let peers = outcome?;
+    // After every test has run, for any of them may leave a secret.
+    evidence.search()?;
     println!("total: {} passed, 0 failed", total.passed + peers.passed);
     println!("{}", peers.summary);
     Ok(())
 }
 
-fn prepare<'a>(command: &'a mut Command, options: &Options, skipped: &Path) -> &'a mut Command {
+fn prepare(command: &mut Command, options: &Options, skipped: &Path, evidence: &Evidence) {
     command.env("IMGKIT_SKIPPED", skipped);
+    command.env("TMPDIR", evidence.temporary());
     if options.all {
         command.env("IMGKIT_TEST_ALL", "1");
     }
-    command
 }
 
 /// What the summaries of a test run add up to.
@@ -94,33 +101,82 @@ struct Total {
     summary: String,
 }
 
-/// Runs tests, passes their output on, and adds up cargo's summaries.
-fn run_tests(command: &mut Command) -> Result<Total> {
+/// Runs tests, passes their output on and keeps it, and adds up cargo's summaries.
+fn run_tests(command: &mut Command, evidence: &Evidence, name: &str) -> Result<Total> {
     let text = describe(command);
     println!("$ {text}");
     let mut child = command
         .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
         .spawn()
         .map_err(|error| format!("cannot start `{text}`: {error}"))?;
     let output = child.stdout.take().ok_or("the tests have no output")?;
+    let errors = child.stderr.take().ok_or("the tests have no output")?;
+    let mut log = evidence.log(&format!("{name}.out"))?;
+    let error_log = evidence.log(&format!("{name}.err"))?;
+    let passing_on = thread::spawn(move || pass_on(errors, error_log));
     let mut total = Total {
         passed: 0,
         summary: String::new(),
     };
-    for line in BufReader::new(output).lines() {
+    let mut section = Section::default();
+    for line in BufReader::new(output).split(b'\n') {
         let line = line.map_err(|error| error.to_string())?;
-        println!("{line}");
+        let kept = log.write_all(&line).and_then(|()| log.write_all(b"\n"));
+        kept.map_err(|error| error.to_string())?;
+        let line = String::from_utf8_lossy(&line).into_owned();
+        if section.is_shown(&line) {
+            println!("{line}");
+        }
         let passed = passed_in(&line);
         total.passed += passed;
         if passed > 0 {
             total.summary = line;
         }
     }
+    let passed_on = passing_on.join();
+    passed_on.map_err(|_| "the errors of the tests were lost")??;
     let status = child.wait().map_err(|error| error.to_string())?;
     match (status.success(), total.passed) {
         (true, 1..) => Ok(total),
         (true, 0) => Err(format!("`{text}` ran no test")),
         (false, _) => Err(format!("`{text}` ended with {status}")),
+    }
+}
+
+/// Passes errors on as they come, and keeps them.
+fn pass_on(mut errors: impl Read, mut log: fs::File) -> Result<()> {
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        let count = errors
+            .read(&mut buffer)
+            .map_err(|error| error.to_string())?;
+        if count == 0 {
+            return Ok(());
+        }
+        // Without standard error there is nobody to read them.
+        let _ = io::stderr().write_all(&buffer[..count]);
+        log.write_all(&buffer[..count])
+            .map_err(|error| error.to_string())?;
+    }
+}
+
+/// Which part of a test program's output a line is in.
+#[derive(Default)]
+struct Section {
+    is_of_passed: bool,
+}
+
+impl Section {
+    /// Says whether a person wants to see a line: what tests print that pass is only kept.
+    fn is_shown(&mut self, line: &str) -> bool {
+        match line {
+            "successes:" => self.is_of_passed = true,
+            "failures:" => self.is_of_passed = false,
+            _ if line.starts_with("test result: ") => self.is_of_passed = false,
+            _ => {}
+        }
+        !self.is_of_passed
     }
 }
 
@@ -147,7 +203,41 @@ fn report_skipped(file: &Path) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::passed_in;
+    use super::*;
+
+    #[test]
+    fn everything_that_tests_print_is_kept() {
+        let directory = tempfile::tempdir().unwrap();
+        let evidence = Evidence::start_in(directory.path().join("sweep")).unwrap();
+        let script = "printf 'running 1 test\\nsuccesses:\\n\\377 of a test that passed\\n'; \
+                      echo of a program >&2; echo 'test result: ok. 1 passed; 0 failed;'";
+        let mut command = Command::new("sh");
+        let total = run_tests(command.args(["-c", script]), &evidence, "some").unwrap();
+        assert_eq!(total.passed, 1);
+        let read = |name: &str| fs::read(directory.path().join("sweep").join(name)).unwrap();
+        let out = b"running 1 test\nsuccesses:\n\xff of a test that passed\ntest result: ok. 1 passed; 0 failed;\n";
+        assert_eq!(read("some.out"), out);
+        assert_eq!(read("some.err"), b"of a program\n");
+    }
+
+    #[test]
+    fn what_passing_tests_print_is_not_shown() {
+        let text = "running 1 test\ntest a ... ok\n\nsuccesses:\n\n---- a stdout ----\nhello\n\n\n\
+                    successes:\n    a\n\nfailures:\nwhy\n\ntest result: ok. 1 passed;\nrunning 0 tests";
+        let mut section = Section::default();
+        let shown: Vec<_> = text.lines().filter(|line| section.is_shown(line)).collect();
+        let expected = [
+            "running 1 test",
+            "test a ... ok",
+            "",
+            "failures:",
+            "why",
+            "",
+            "test result: ok. 1 passed;",
+            "running 0 tests",
+        ];
+        assert_eq!(shown, expected);
+    }
 
     #[test]
     fn summaries_are_counted() {
