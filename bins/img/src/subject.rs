@@ -2,6 +2,7 @@
 
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use fs_err as fs;
 use imgcore::document::{Config, Manifest, Raw};
@@ -9,7 +10,7 @@ use imgcore::{Descriptor, Platform};
 use imglayer::filesystem::{Contents, Entry, FileSystem, entries_of};
 use imgstore::archive::{ArchiveLimits, Image as ImageFile};
 use imgstore::blocking::block_on;
-use imgstore::{DirectoryOptions, LocalSourceExt as _, OutsideLinks, Selector, walk};
+use imgstore::{BlobSource, DirectoryOptions, LocalSourceExt as _, OutsideLinks, Selector, walk};
 
 use crate::context::Context;
 use crate::report::{Explain as _, Failure};
@@ -128,6 +129,35 @@ impl Images {
             .read_all_blocking(&descriptor, imgstore::MAX_DOCUMENT)?;
         let manifest = Raw::parse(&bytes)?;
         self.image(descriptor, manifest)
+    }
+
+    /// Returns what is meant as a whole: an index stays one.
+    ///
+    /// # Errors
+    ///
+    /// Fails if several things are meant.
+    pub(crate) fn root(&self) -> Result<Descriptor, Failure> {
+        let Some(first) = self.roots.first() else {
+            return Err(Failure::new(format!(
+                "there is no image in {}",
+                self.path.display()
+            )));
+        };
+        if self.roots.iter().any(|root| root.digest != first.digest) {
+            let count = self.roots.len();
+            let message = format!("{} has {count} images", self.path.display());
+            return Err(Failure::new(message).hint(self.how_to_choose()));
+        }
+        Ok(Descriptor::new(
+            first.media_type.clone(),
+            first.digest,
+            first.size,
+        ))
+    }
+
+    /// Returns the store with all blobs.
+    pub(crate) fn store(&self) -> Arc<dyn BlobSource> {
+        Arc::new(self.file.clone())
     }
 
     /// Returns the names in the index that an entry has; none if it has only its digest.

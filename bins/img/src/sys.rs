@@ -32,13 +32,25 @@ pub(crate) fn set_permission_bits(path: &std::path::Path, bits: u32) -> std::io:
     imp::set_permission_bits(path, bits)
 }
 
+/// Makes `path` stand for the file `name` beside it: a link, or a copy where there are no links. What stood there is
+/// replaced in one step.
+pub(crate) fn link_beside(path: &std::path::Path, name: &str) -> std::io::Result<()> {
+    let directory = path.parent().unwrap_or_else(|| std::path::Path::new("."));
+    let temporary = tempfile::Builder::new()
+        .prefix(".img-")
+        .make_in(directory, |temporary| {
+            imp::link_or_copy(&directory.join(name), name, temporary)
+        })?;
+    temporary.into_temp_path().persist(path).map_err(Into::into)
+}
+
 #[cfg(unix)]
 mod imp {
     use std::ffi::{OsStr, OsString};
     use std::fs::Permissions;
     use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
     use std::os::unix::fs::PermissionsExt as _;
-    use std::path::PathBuf;
+    use std::path::{Path, PathBuf};
 
     pub(super) fn split_at_equals(word: &OsStr) -> Option<(OsString, OsString)> {
         let bytes = word.as_bytes();
@@ -57,12 +69,16 @@ mod imp {
         Some(metadata.permissions().mode() & 0o7777)
     }
 
-    pub(super) fn set_permission_bits(path: &std::path::Path, bits: u32) -> std::io::Result<()> {
+    pub(super) fn set_permission_bits(path: &Path, bits: u32) -> std::io::Result<()> {
         fs_err::set_permissions(path, Permissions::from_mode(bits))
     }
 
     pub(super) fn bytes_of(word: &OsStr) -> Vec<u8> {
         word.as_bytes().to_vec()
+    }
+
+    pub(super) fn link_or_copy(_file: &Path, name: &str, link: &Path) -> std::io::Result<()> {
+        std::os::unix::fs::symlink(name, link)
     }
 
     #[expect(clippy::unnecessary_wraps, reason = "other hosts refuse some names")]
@@ -75,7 +91,7 @@ mod imp {
 mod imp {
     use std::ffi::{OsStr, OsString};
     use std::fs::Permissions;
-    use std::path::PathBuf;
+    use std::path::{Path, PathBuf};
 
     pub(super) fn split_at_equals(word: &OsStr) -> Option<(OsString, OsString)> {
         let (key, value) = word.to_str()?.split_once('=')?;
@@ -90,12 +106,16 @@ mod imp {
         None
     }
 
-    pub(super) fn set_permission_bits(_path: &std::path::Path, _bits: u32) -> std::io::Result<()> {
+    pub(super) fn set_permission_bits(_path: &Path, _bits: u32) -> std::io::Result<()> {
         Ok(())
     }
 
     pub(super) fn bytes_of(word: &OsStr) -> Vec<u8> {
         word.to_string_lossy().into_owned().into_bytes()
+    }
+
+    pub(super) fn link_or_copy(file: &Path, _name: &str, copy: &Path) -> std::io::Result<()> {
+        fs_err::copy(file, copy).map(drop)
     }
 
     pub(super) fn path_from_bytes(bytes: &[u8]) -> Option<PathBuf> {

@@ -6,8 +6,11 @@ use std::sync::Arc;
 use fs_err as fs;
 use imgcore::document::{Config, Document, Manifest, Raw};
 use imgcore::{Descriptor, Digest, LayerMetadata, MediaType, Platform};
+use imgpush::Location;
 use imgstore::archive::{Content, Image};
-use imgstore::{DirectoryStore, LocalSource as _, MAX_DOCUMENT, Selector, blocking, walk};
+use imgstore::{
+    BlobSource, DirectoryStore, LocalSource as _, MAX_DOCUMENT, Selector, blocking, walk,
+};
 
 use super::file::{self, BuildFile};
 use super::lock::{Change, Lock};
@@ -120,6 +123,33 @@ impl BaseSource {
         match &self.place {
             Place::Local { .. } => Ok(()),
             Place::Registry(base) => base.bring(context, layers, staging),
+        }
+    }
+
+    /// Returns the layout or archive, with its name for messages.
+    pub(super) fn store(&self) -> Option<(String, Arc<dyn BlobSource>)> {
+        match &self.place {
+            Place::Local { images, .. } => {
+                let store: Arc<Image> = Arc::clone(&images.store);
+                Some((format!("base {}", images.name), store))
+            }
+            Place::Registry(_) => None,
+        }
+    }
+
+    /// Returns the repository that the base is in.
+    pub(super) fn location(&self) -> Option<Location> {
+        match &self.place {
+            Place::Local { .. } => None,
+            Place::Registry(base) => Some(base.location().clone()),
+        }
+    }
+
+    /// Returns whether a layer is one of a base on a registry.
+    pub(super) fn has(&self, layer: &Digest) -> bool {
+        match &self.place {
+            Place::Local { .. } => false,
+            Place::Registry(base) => base.has(layer),
         }
     }
 

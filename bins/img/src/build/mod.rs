@@ -10,6 +10,7 @@ mod image;
 mod layers;
 mod lock;
 mod output;
+mod push;
 mod registry;
 mod resolve;
 
@@ -41,7 +42,9 @@ pub(crate) struct BuildOptions {
     /// The platforms that are built; all of the file if there are none.
     pub(crate) platforms: Vec<Platform>,
     pub(crate) policy: LockPolicy,
-    /// How a base on a registry is reached.
+    /// Whether the image is pushed as well.
+    pub(crate) push: bool,
+    /// How registries are reached.
     pub(crate) network: NetworkArguments,
     pub(crate) display: Display,
 }
@@ -74,6 +77,12 @@ struct BuiltImage {
 pub(crate) fn run(context: &Context, path: &Path, options: &BuildOptions) -> Result<(), Failure> {
     let mut file = BuildFile::read(context, path)?;
     file.restrict_platforms(&options.platforms)?;
+    let names = if options.push {
+        push::names(&file)?
+    } else {
+        file.check_writes()?;
+        Vec::new()
+    };
     let base = BaseSource::find(context, &file, options)?;
     // Before anything is made, or a source could hold it.
     let layers = resolve_all(&file)?;
@@ -89,7 +98,12 @@ pub(crate) fn run(context: &Context, path: &Path, options: &BuildOptions) -> Res
         base: base.as_ref(),
     };
     write(context, &file, &built, &blobs)?;
-    context.report.print(summary(&file, &built))
+    if !options.push {
+        return context.report.print(summary(&file, &built));
+    }
+    // Standard output has the names of what was pushed, and nothing else.
+    context.report.error_text(summary(&file, &built));
+    push::push(context, &names, options, &built, base.as_ref(), &store)
 }
 
 /// The layers of each platform, lowest first.
@@ -207,9 +221,11 @@ fn needed_layers(file: &BuildFile, built: &Built) -> Vec<Descriptor> {
     let output = file.build.output.get_ref();
     let images: Vec<&BuiltImage> = if output.layout.is_some() || output.oci_archive.is_some() {
         built.images.iter().collect()
-    } else {
+    } else if output.docker_archive.is_some() {
         let wanted = output.docker_platform.as_ref().map(|it| &it.0);
         vec![docker_image(built, wanted)]
+    } else {
+        Vec::new()
     };
     let layers = images.iter().flat_map(|image| &image.manifest.layers);
     let mut seen = HashSet::new();
@@ -266,11 +282,13 @@ fn summary(file: &BuildFile, built: &Built) -> String {
             line(name, &file.path(path).display());
         }
     }
-    line("next", &next_command(file));
+    if let Some(next) = next_command(file) {
+        line("next", &next);
+    }
     text
 }
 
-fn next_command(file: &BuildFile) -> String {
+fn next_command(file: &BuildFile) -> Option<String> {
     let output = file.build.output.get_ref();
     let quoted = |path: &PathBuf| {
         let path = file.path(path).display().to_string();
@@ -282,10 +300,10 @@ fn next_command(file: &BuildFile) -> String {
     };
     match (&output.docker_archive, &output.oci_archive, &output.layout) {
         (Some(archive), _, _) | (None, Some(archive), _) => {
-            format!("podman load --input {}", quoted(archive))
+            Some(format!("podman load --input {}", quoted(archive)))
         }
-        (None, None, Some(layout)) => format!("img inspect {}", quoted(layout)),
-        (None, None, None) => String::new(),
+        (None, None, Some(layout)) => Some(format!("img inspect {}", quoted(layout))),
+        (None, None, None) => None,
     }
 }
 

@@ -3,8 +3,9 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use imgcore::{Descriptor, Platform, Reference, Tag};
+use imgcore::{Descriptor, Digest, Platform, Reference, Tag};
 use imgpull::{PullOptions, Pulled, TagOrDigest, pull};
+use imgpush::Location;
 use imgstore::{DirectoryStore, LocalSource as _, MemoryStore, OciLayout, Placement};
 
 use super::BuildOptions;
@@ -18,6 +19,7 @@ use crate::report::Failure;
 /// An image on a registry that layers are put on.
 #[derive(Debug)]
 pub(super) struct RegistryBase {
+    location: Location,
     network: Network,
     pulled: Pulled,
     options: PullOptions,
@@ -48,7 +50,9 @@ impl RegistryBase {
             (Some(digest), _) => TagOrDigest::Digest(digest),
             (None, tag) => TagOrDigest::Tag(tag.cloned().unwrap_or_else(Tag::latest)),
         };
-        let hosts: Vec<_> = reference.host().cloned().into_iter().collect();
+        let host = reference.host().cloned();
+        let host = host.ok_or_else(|| Failure::new(format!("{image} has no registry")))?;
+        let hosts = [host.clone()];
         let network = Network::open(context, &options.network, &hosts)?;
         let origins = hosts.iter();
         let origins = origins.map(|host| network.origin(host, reference.repository()));
@@ -73,6 +77,7 @@ impl RegistryBase {
         };
         let layout = file.build.output.get_ref().layout.as_ref();
         let found = Self {
+            location: Location::new(host, reference.repository().clone()),
             // A directory without a layout in it is refused when it is written.
             layout: layout.and_then(|path| OciLayout::open(file.path(path)).ok()),
             display: options.display,
@@ -81,6 +86,17 @@ impl RegistryBase {
             pulled,
         };
         Ok((found, lock))
+    }
+
+    /// Returns the repository that it is in.
+    pub(super) fn location(&self) -> &Location {
+        &self.location
+    }
+
+    /// Returns whether a layer is one of its.
+    pub(super) fn has(&self, layer: &Digest) -> bool {
+        let mut layers = self.pulled.layers.iter();
+        layers.any(|it| it.descriptor.digest == *layer)
     }
 
     /// Returns the image for one of the platforms that the file is built for.

@@ -16,8 +16,8 @@ const GROUPS: &[(Group, &str)] = &[
     ),
     (Group::Documents, "Make manifests and indexes"),
     (Group::Layouts, "Write and convert layouts and archives"),
-    (Group::Registries, "Pull from registries"),
-    (Group::Deploy, "Prepare pushing and loading"),
+    (Group::Registries, "Pull from registries and push to them"),
+    (Group::Deploy, "Prepare pushing and loading, and do it"),
     (Group::Shell, "Set up your shell"),
 ];
 
@@ -64,6 +64,11 @@ pub(crate) fn of_group(group: &str) -> Option<String> {
 /// The help of one command.
 pub(crate) fn of_command(subcommand: &Subcommand) -> String {
     let mut text = subcommand.command().render_long_help().to_string();
+    let members = of_group(subcommand.name);
+    if let Some(members) = members.filter(|_| !subcommand.name.contains(' ')) {
+        let (_, lines) = members.split_once("\n\n").unwrap_or_default();
+        let _ = write!(text, "\nAlso:\n{lines}");
+    }
     if subcommand.worker {
         text.push_str(
             "\nWith --persistent_worker it answers the requests of a Bazel build on standard input.\n",

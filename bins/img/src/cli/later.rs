@@ -7,10 +7,8 @@ pub(crate) const COMMANDS: &[&str] = &[
     "base",
     "cas-dir",
     "compact-stream",
-    "deploy",
     "image-structure-test",
     "load",
-    "push",
     "soci-index",
     "ztoc",
 ];

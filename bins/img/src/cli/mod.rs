@@ -218,6 +218,7 @@ fn dispatch(mut words: Vec<OsString>, context: &Context) -> Result<(), Failure> 
         _ => {}
     }
     if let [group, "help" | "--help" | "-help" | "-h"] = words_as_text(&words)[..]
+        && find(&words[..1]).is_err()
         && let Some(text) = help::of_group(group)
     {
         return context.report.print(text);
@@ -241,6 +242,7 @@ fn help_about(words: &[OsString], context: &Context) -> Result<(), Failure> {
         return context.report.print(help::overview());
     }
     if let [group] = words_as_text(words)[..]
+        && find(words).is_err()
         && let Some(text) = help::of_group(group)
     {
         return context.report.print(text);
@@ -258,16 +260,20 @@ fn words_as_text(words: &[OsString]) -> Vec<&str> {
 fn find(words: &[OsString]) -> Result<(&'static Subcommand, Vec<OsString>), Failure> {
     let name = words[0].to_string_lossy();
     let second = words.get(1).map(|word| word.to_string_lossy());
+    let mut of_one_word = None;
     for subcommand in commands::TABLE {
         match subcommand.name.split_once(' ') {
-            None if subcommand.name == name => return Ok((subcommand, words[1..].to_vec())),
+            None if subcommand.name == name => of_one_word = Some(subcommand),
             Some((group, member)) if group == name && second.as_deref() == Some(member) => {
                 return Ok((subcommand, words[2..].to_vec()));
             }
             _ => {}
         }
     }
-    Err(unknown_command(&name, second.as_deref()))
+    match of_one_word {
+        Some(subcommand) => Ok((subcommand, words[1..].to_vec())),
+        None => Err(unknown_command(&name, second.as_deref())),
+    }
 }
 
 fn unknown_command(name: &str, second: Option<&str>) -> Failure {

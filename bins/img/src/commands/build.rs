@@ -29,7 +29,11 @@ pub(crate) struct Arguments {
     #[arg(long)]
     update: bool,
 
-    /// How the progress of a pull is shown
+    /// Push the image as well, to what the file names in `push`, or else under its `name`
+    #[arg(long)]
+    push: bool,
+
+    /// How the progress of a pull or push is shown
     #[arg(long, value_name = "HOW", default_value = "auto")]
     progress: Display,
 
@@ -52,6 +56,7 @@ impl Run for Arguments {
         let options = BuildOptions {
             platforms: self.platform,
             policy,
+            push: self.push,
             network: self.network,
             display: self.progress,
         };

@@ -22,7 +22,7 @@ const MAX_HINT_LINE: usize = 1024 * 1024;
 
 /// Paths of layers, by digest.
 #[derive(Debug, Default)]
-pub(super) struct LayerHints {
+pub(crate) struct LayerHints {
     paths: BTreeMap<String, BTreeSet<Vec<u8>>>,
 }
 
@@ -49,6 +49,22 @@ pub(super) fn write(
 }
 
 impl LayerHints {
+    /// Reads a file of hints.
+    pub(crate) fn read(context: &Context, path: &Path) -> Result<Self, Failure> {
+        let mut hints = Self::default();
+        hints.add_hints(context, path)?;
+        Ok(hints)
+    }
+
+    /// Returns every path with the digest of the layer that it may have.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = (Digest, PathBuf)> {
+        self.paths.iter().flat_map(|(digest, paths)| {
+            let digest: Option<Digest> = digest.parse().ok();
+            let paths = paths.iter().filter_map(|path| sys::path_from_bytes(path));
+            paths.filter_map(move |path| Some((digest?, path)))
+        })
+    }
+
     /// Adds the hints of another file.
     pub(super) fn add_hints(&mut self, context: &Context, path: &Path) -> Result<(), Failure> {
         for Line { number, fields } in read_lines(context, path, MAX_HINT_LINE)? {

@@ -8,6 +8,7 @@ mod build;
 mod check;
 mod completions;
 mod compress;
+mod deploy;
 mod deploy_merge;
 mod deploy_metadata;
 mod description;
@@ -37,11 +38,15 @@ mod oci_layout_metadata;
 mod oci_layout_parts;
 mod optimize;
 mod pull;
+mod push;
 mod sparse_oci_layout;
 mod sync_oci_ref_graph;
 mod validate;
 
 use crate::cli::{Group, Subcommand};
+
+pub(crate) use self::layer_hints::LayerHints;
+pub(crate) use self::push::{destinations, tell};
 
 /// Every subcommand, in the order of the help.
 pub(crate) const TABLE: &[Subcommand] = &[
@@ -89,10 +94,16 @@ pub(crate) const TABLE: &[Subcommand] = &[
     Subcommand::for_builds::<deploy_merge::Arguments>("deploy-merge", Group::Deploy, 1)
         .with_argument_file()
         .with_worker(),
+    Subcommand::for_builds::<deploy::Arguments>("deploy", Group::Deploy, 1)
+        .with_argument_file()
+        .with_worker(),
     Subcommand::for_people::<auth_explain::Arguments>("auth explain", Group::Registries),
     Subcommand::for_builds::<validate::Arguments>("validate layer-presence", Group::Layers, 1)
         .with_worker(),
     Subcommand::for_people::<pull::Arguments>("pull", Group::Registries),
+    Subcommand::for_people::<push::Arguments>("push", Group::Registries),
+    Subcommand::for_builds::<push::blob::Arguments>("push blob", Group::Registries, 1),
+    Subcommand::for_builds::<push::manifest::Arguments>("push manifest", Group::Registries, 1),
     Subcommand::for_builds::<download_blob::Arguments>("download-blob", Group::Registries, 2),
     Subcommand::for_builds::<download_manifest::Arguments>(
         "download-manifest",

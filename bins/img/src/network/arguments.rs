@@ -12,7 +12,7 @@ use imgregistry::protocol::address::AllowedHost;
 use imgregistry::protocol::realm::AllowedRealm;
 use imgregistry::{Client, ClientBuilder, ClientIdentity, Mirror, Proxies, Security};
 
-use super::{is_on, number};
+use super::{Direction, is_on, number};
 use crate::context::Context;
 use crate::credentials::CredentialArguments;
 use crate::report::{Explain as _, Failure};
@@ -97,6 +97,7 @@ impl NetworkArguments {
         &self,
         context: &Context,
         environment: &Environment,
+        direction: Direction,
     ) -> Result<ClientBuilder, Failure> {
         let keychain = self.credentials.telling_keychain(context, environment);
         let proxies = Proxies::from_environment(|name| environment.text(name).map(str::to_owned));
@@ -134,7 +135,11 @@ impl NetworkArguments {
         if let Some(count) = number(environment, "IMG_REGISTRY_MAX_CONCURRENT_REQUESTS")? {
             builder = builder.max_requests_in_flight(usize::try_from(count).unwrap_or(usize::MAX));
         }
-        let gateway = ["IMG_REGISTRY_PULL_GATEWAY", "IMG_REGISTRY_GATEWAY"];
+        let gateway = match direction {
+            Direction::Pull => "IMG_REGISTRY_PULL_GATEWAY",
+            Direction::Push => "IMG_REGISTRY_PUSH_GATEWAY",
+        };
+        let gateway = [gateway, "IMG_REGISTRY_GATEWAY"];
         if let Some(gateway) = gateway.iter().find_map(|name| environment.text(name)) {
             builder = builder.gateway(gateway.parse()?);
         }
@@ -210,7 +215,10 @@ mod tests {
         let environment = variables.iter().copied().collect();
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let _inside = runtime.enter();
-        let client = line.network.builder(&context, &environment)?.build()?;
+        let client = line
+            .network
+            .builder(&context, &environment, Direction::Pull)?
+            .build()?;
         Ok(format!("{client:?}"))
     }
 

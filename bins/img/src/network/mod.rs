@@ -7,6 +7,7 @@ mod arguments;
 mod events;
 mod notices;
 mod progress;
+mod push_events;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -35,13 +36,35 @@ pub(crate) struct Network {
     pub(crate) cache: Option<Cache>,
 }
 
+/// What a client is for: there may be a gateway for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    Pull,
+    /// What is pushed may be read from other registries, by the same way.
+    Push,
+}
+
 impl Network {
-    /// Makes the client. `hosts` are the registries that the command names, for which `--insecure` stands.
+    /// Makes a client that pulls. `hosts` are the registries that the command names, for which `--insecure` stands.
     ///
     /// # Errors
     ///
     /// Fails for settings that cannot be used.
     pub(crate) fn open(
+        context: &Context,
+        arguments: &NetworkArguments,
+        hosts: &[RegistryHost],
+    ) -> Result<Self, Failure> {
+        Self::open_for(Direction::Pull, context, arguments, hosts)
+    }
+
+    /// Makes a client, as [`open`](Self::open) does.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub(crate) fn open_for(
+        direction: Direction,
         context: &Context,
         arguments: &NetworkArguments,
         hosts: &[RegistryHost],
@@ -53,7 +76,7 @@ impl Network {
             .build()
             .explain(|| "cannot start the threads for network and disk")?;
         let guard = runtime.enter();
-        let mut builder = arguments.builder(context, &environment)?;
+        let mut builder = arguments.builder(context, &environment, direction)?;
         let is_insecure =
             context.is_insecure() || environment.text("IMG_INSECURE").is_some_and(is_on);
         if is_insecure {
@@ -87,7 +110,23 @@ impl Network {
         display: Display,
         work: impl FnOnce(&Progress) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        progress::watch_with(context, display, Some(&self.notices), work)
+        let make = |tell: progress::Tell<imgpull::Event>| Progress::new(tell);
+        progress::watch_with(context, display, Some(&self.notices), make, work)
+    }
+
+    /// Runs a push, and shows its progress and what the client says.
+    ///
+    /// # Errors
+    ///
+    /// As [`watch`](Self::watch).
+    pub(crate) fn watch_push<T>(
+        &self,
+        context: &Context,
+        display: Display,
+        work: impl FnOnce(&imgpush::Progress) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let make = |tell: progress::Tell<imgpush::Event>| imgpush::Progress::new(tell);
+        progress::watch_with(context, display, Some(&self.notices), make, work)
     }
 
     /// Runs something that needs the network.
@@ -98,6 +137,11 @@ impl Network {
     /// Lets this thread read from registries by itself, until the guard is dropped.
     pub(crate) fn enter(&self) -> tokio::runtime::EnterGuard<'_> {
         self.runtime.enter()
+    }
+
+    /// Returns the client.
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
     }
 
     /// Names a repository as a place to pull from.

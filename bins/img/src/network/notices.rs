@@ -1,13 +1,12 @@
 //! What the client says on its way that is about no blob: that it waits, and what a registry wants a person to know.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::mpsc::Sender;
+use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use imgregistry::{Event, Observer};
 
-use super::progress::Shown;
 use crate::report::Report;
 
 /// Shorter waits are over before anybody wonders.
@@ -50,6 +49,21 @@ impl Notice {
     }
 }
 
+/// Whoever shows progress.
+pub(super) struct Listener(Box<dyn Fn(Notice) + Send>);
+
+impl Listener {
+    pub(super) fn new(tell: impl Fn(Notice) + Send + 'static) -> Self {
+        Self(Box::new(tell))
+    }
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Listener")
+    }
+}
+
 /// Hears of the client, and tells whoever shows progress; a person, where nobody does.
 #[derive(Debug)]
 pub(super) struct Notices {
@@ -59,7 +73,7 @@ pub(super) struct Notices {
 
 #[derive(Debug, Default)]
 struct State {
-    listener: Option<Sender<Shown>>,
+    listener: Option<Listener>,
     /// Registries repeat a warning with every answer.
     warnings: HashSet<(String, String)>,
     /// Until when each host is waited for, as a person knows.
@@ -75,7 +89,7 @@ impl Notices {
     }
 
     /// Tells `listener` from now on; `None` tells a person again.
-    pub(super) fn tell_to(&self, listener: Option<Sender<Shown>>) {
+    pub(super) fn tell_to(&self, listener: Option<Listener>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.listener = listener;
     }
@@ -130,10 +144,7 @@ impl Observer for Notices {
             return;
         };
         match &state.listener {
-            Some(listener) => {
-                // Without a receiver nobody wants to know.
-                let _ = listener.send(Shown::Notice(notice));
-            }
+            Some(listener) => (listener.0)(notice),
             None => notice.tell(&self.report, true),
         }
     }

@@ -11,7 +11,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::events::Line;
 use super::is_on;
-use super::notices::{Notice, Notices};
+use super::notices::{Listener, Notice, Notices};
 use crate::context::Context;
 use crate::credentials;
 use crate::report::Failure;
@@ -40,11 +40,42 @@ pub(crate) enum Display {
 
 /// What comes to be shown.
 #[derive(Debug)]
-pub(super) enum Shown {
+pub(super) enum Shown<E> {
     /// Nothing more comes.
     End,
-    Event(Event),
+    Event(E),
     Notice(Notice),
+}
+
+/// An event that can be shown in each of the ways.
+pub(super) trait ShownEvent: Send + 'static {
+    /// What a person should know even where nothing is shown.
+    fn warn(&self, context: &Context);
+
+    /// The line for a reader of logs; `None` where there is none.
+    fn log(&self) -> Option<String>;
+
+    /// The line of JSON; `None` for an event that this program does not know.
+    fn json(&self) -> Option<serde_json::Result<String>>;
+
+    /// What it says about a blob that is on its way.
+    fn transfer(&self) -> Option<Transfer>;
+}
+
+/// A blob on its way. The keys tell several ways apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Transfer {
+    /// So many of its bytes are there.
+    At(String, u64),
+    /// It is not coming any more.
+    Dropped(String),
+    /// It is there, with a word about how that came.
+    Ended(String, &'static str),
+    Started {
+        key: String,
+        digest: Digest,
+        size: u64,
+    },
 }
 
 /// Runs something that tells its progress, and shows that. For work with a client there is
@@ -58,15 +89,20 @@ pub(crate) fn watch<T>(
     display: Display,
     work: impl FnOnce(&Progress) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    watch_with(context, display, None, work)
+    let make = |tell: Tell<Event>| Progress::new(tell);
+    watch_with(context, display, None, make, work)
 }
 
+/// Takes the events of some work.
+pub(super) type Tell<E> = Box<dyn Fn(E) + Send + Sync>;
+
 /// Shows progress, and what a client says.
-pub(super) fn watch_with<T>(
+pub(super) fn watch_with<E: ShownEvent, P, T>(
     context: &Context,
     display: Display,
     notices: Option<&Notices>,
-    work: impl FnOnce(&Progress) -> Result<T, Failure>,
+    make: impl FnOnce(Tell<E>) -> P,
+    work: impl FnOnce(&P) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     let variables = credentials::environment();
     let is_set = |name| variables.text(name).is_some_and(is_on);
@@ -82,12 +118,15 @@ pub(super) fn watch_with<T>(
         let shown = scope.spawn(move || show(context, display, has_colours, receiver));
         let end = sender.clone();
         if let Some(notices) = notices {
-            notices.tell_to(Some(sender.clone()));
+            let sender = sender.clone();
+            notices.tell_to(Some(Listener::new(move |notice| {
+                // Without a receiver nobody wants to know.
+                let _ = sender.send(Shown::Notice(notice));
+            })));
         }
-        let progress = Progress::new(move |event| {
-            // Without a receiver nobody wants to know.
+        let progress = make(Box::new(move |event| {
             let _ = sender.send(Shown::Event(event));
-        });
+        }));
         let done = work(&progress);
         if let Some(notices) = notices {
             notices.tell_to(None);
@@ -125,11 +164,11 @@ fn choose(
     })
 }
 
-fn show(
+fn show<E: ShownEvent>(
     context: &Context,
     display: Display,
     has_colours: bool,
-    all: mpsc::Receiver<Shown>,
+    all: mpsc::Receiver<Shown<E>>,
 ) -> Result<(), Failure> {
     let all = all
         .into_iter()
@@ -138,7 +177,7 @@ fn show(
         Display::Bar => Bars::new(has_colours).show(context, all),
         Display::Json => return json(context, all),
         Display::None => all.for_each(|shown| match shown {
-            Shown::Event(event) => warn(context, &event),
+            Shown::Event(event) => event.warn(context),
             Shown::Notice(notice) => notice.tell(&context.report, false),
             Shown::End => {}
         }),
@@ -151,59 +190,37 @@ fn show(
     Ok(())
 }
 
-/// Tells what a person should know even where nothing is shown: that a source did not help, and what is left out.
-fn warn(context: &Context, event: &Event) {
-    match event {
-        Event::Failed {
-            what,
-            origin,
-            reason,
-        } => context.report.note(format_args!(
-            "{what} is not to be had from {origin}: {reason}"
-        )),
-        Event::Skipped { digest, .. } => context.report.warn(format_args!(
-            "foreign layer {digest} is left out: no registry has it (--follow-foreign-urls reads it from its own URLs)"
-        )),
-        _ => {}
+fn log<E: ShownEvent>(context: &Context, event: &E) {
+    if let Some(line) = event.log() {
+        context.report.error_text(format_args!("{line}\n"));
     }
-}
-
-fn log(context: &Context, event: &Event) {
-    match event {
-        Event::Finished { digest, size, from } => {
-            let size = indicatif::HumanBytes(*size);
-            let from = match from {
-                From::Cache => "the cache",
-                From::Origin(name) => name,
-                _ => return,
-            };
-            context
-                .report
-                .error_text(format_args!("{} {size} from {from}\n", short(digest)));
-        }
-        other => warn(context, other),
-    }
+    event.warn(context);
 }
 
 /// Writes lines of JSON, but not one for each chunk.
-fn json(context: &Context, all: impl Iterator<Item = Shown>) -> Result<(), Failure> {
-    let mut told: HashMap<Digest, u64> = HashMap::new();
+fn json<E: ShownEvent>(
+    context: &Context,
+    all: impl Iterator<Item = Shown<E>>,
+) -> Result<(), Failure> {
+    let mut told: HashMap<String, u64> = HashMap::new();
     for shown in all {
-        if let Shown::Event(Event::Progress { digest, offset }) = &shown {
-            let told = told.entry(*digest).or_default();
-            if *offset < told.saturating_add(STEP) {
+        if let Shown::Event(event) = &shown
+            && let Some(Transfer::At(key, offset)) = event.transfer()
+        {
+            let told = told.entry(key).or_default();
+            // What goes back is sent again.
+            if offset >= *told && offset < told.saturating_add(STEP) {
                 continue;
             }
-            *told = *offset;
+            *told = offset;
         }
         let line = match &shown {
-            Shown::Event(event) => Line::of(event),
-            Shown::Notice(notice) => Some(Line::of_notice(notice)),
+            Shown::Event(event) => event.json(),
+            Shown::Notice(notice) => Some(serde_json::to_string(&Line::of_notice(notice))),
             Shown::End => None,
         };
         if let Some(line) = line {
-            let line = serde_json::to_string(&line)?;
-            context.report.print(format_args!("{line}\n"))?;
+            context.report.print(format_args!("{}\n", line?))?;
         }
     }
     Ok(())
@@ -213,7 +230,7 @@ fn json(context: &Context, all: impl Iterator<Item = Shown>) -> Result<(), Failu
 struct Bars {
     all: MultiProgress,
     style: ProgressStyle,
-    running: HashMap<Digest, ProgressBar>,
+    running: HashMap<String, ProgressBar>,
 }
 
 impl Bars {
@@ -232,7 +249,7 @@ impl Bars {
         }
     }
 
-    fn show(mut self, context: &Context, all: impl Iterator<Item = Shown>) {
+    fn show<E: ShownEvent>(mut self, context: &Context, all: impl Iterator<Item = Shown<E>>) {
         for shown in all {
             match shown {
                 Shown::Event(event) => self.update(context, &event),
@@ -244,41 +261,93 @@ impl Bars {
         }
     }
 
-    fn update(&mut self, context: &Context, event: &Event) {
-        match event {
-            Event::Started { digest, size } if *size >= SMALLEST_BAR => {
-                let bar = self.all.add(ProgressBar::new(*size));
+    fn update<E: ShownEvent>(&mut self, context: &Context, event: &E) {
+        match event.transfer() {
+            Some(Transfer::Started { key, digest, size }) if size >= SMALLEST_BAR => {
+                let bar = self.all.add(ProgressBar::new(size));
                 bar.set_style(self.style.clone());
-                bar.set_prefix(short(digest));
-                self.running.insert(*digest, bar);
+                bar.set_prefix(short(&digest));
+                self.running.insert(key, bar);
             }
-            Event::Progress { digest, offset } => {
-                if let Some(bar) = self.running.get(digest) {
-                    bar.set_position(*offset);
+            Some(Transfer::Started { .. }) => {}
+            Some(Transfer::At(key, offset)) => {
+                if let Some(bar) = self.running.get(&key) {
+                    bar.set_position(offset);
                 }
             }
-            Event::Finished { digest, from, .. } => {
-                if let Some(bar) = self.running.remove(digest) {
+            Some(Transfer::Ended(key, how)) => {
+                if let Some(bar) = self.running.remove(&key) {
                     bar.set_position(bar.length().unwrap_or_default());
-                    if *from == From::Cache {
-                        bar.set_message("from the cache");
-                    }
+                    bar.set_message(how);
                     bar.finish();
                 }
             }
-            Event::Skipped { digest, .. } => {
-                if let Some(bar) = self.running.remove(digest) {
+            Some(Transfer::Dropped(key)) => {
+                if let Some(bar) = self.running.remove(&key) {
                     bar.finish_and_clear();
                 }
-                self.all.suspend(|| warn(context, event));
+                self.all.suspend(|| event.warn(context));
             }
-            other => self.all.suspend(|| warn(context, other)),
+            None => self.all.suspend(|| event.warn(context)),
         }
     }
 }
 
+impl ShownEvent for Event {
+    fn warn(&self, context: &Context) {
+        match self {
+            Self::Failed {
+                what,
+                origin,
+                reason,
+            } => context.report.note(format_args!(
+                "{what} is not to be had from {origin}: {reason}"
+            )),
+            Self::Skipped { digest, .. } => context.report.warn(format_args!(
+                "foreign layer {digest} is left out: no registry has it (--follow-foreign-urls reads it from its own URLs)"
+            )),
+            _ => {}
+        }
+    }
+
+    fn log(&self) -> Option<String> {
+        let Self::Finished { digest, size, from } = self else {
+            return None;
+        };
+        let from = match from {
+            From::Cache => "the cache",
+            From::Origin(name) => name,
+            _ => return None,
+        };
+        let size = indicatif::HumanBytes(*size);
+        Some(format!("{} {size} from {from}", short(digest)))
+    }
+
+    fn json(&self) -> Option<serde_json::Result<String>> {
+        Line::of(self).map(|line| serde_json::to_string(&line))
+    }
+
+    fn transfer(&self) -> Option<Transfer> {
+        Some(match self {
+            Self::Started { digest, size } => Transfer::Started {
+                key: digest.to_string(),
+                digest: *digest,
+                size: *size,
+            },
+            Self::Progress { digest, offset } => Transfer::At(digest.to_string(), *offset),
+            Self::Finished { digest, from, .. } => {
+                let is_cached = *from == From::Cache;
+                let how = if is_cached { "from the cache" } else { "" };
+                Transfer::Ended(digest.to_string(), how)
+            }
+            Self::Skipped { digest, .. } => Transfer::Dropped(digest.to_string()),
+            _ => return None,
+        })
+    }
+}
+
 /// As much of a digest as a person compares.
-fn short(digest: &Digest) -> String {
+pub(super) fn short(digest: &Digest) -> String {
     digest.hex().chars().take(12).collect()
 }
 

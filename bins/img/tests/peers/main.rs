@@ -16,6 +16,7 @@ mod large;
 mod layers;
 mod lazy_pull;
 mod pull;
+mod push;
 mod real_tree;
 mod runtimes;
 mod templates;

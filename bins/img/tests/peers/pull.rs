@@ -95,16 +95,16 @@ impl Served {
     }
 }
 
-fn credentials() -> String {
+pub(crate) fn credentials() -> String {
     format!("{}:{}", DockerRegistry::USER, DockerRegistry::PASSWORD)
 }
 
-fn base64(text: &str) -> String {
+pub(crate) fn base64(text: &str) -> String {
     use base64::Engine as _;
     base64::engine::general_purpose::STANDARD.encode(text)
 }
 
-fn image(seed: u64, architecture: &str, layers: usize, layer_size: usize) -> Image {
+pub(crate) fn image(seed: u64, architecture: &str, layers: usize, layer_size: usize) -> Image {
     let builder = ImageBuilder::new().platform("linux", architecture, None);
     let layers = (0..layers).map(|layer| {
         let content = noise(seed << 32 | layer as u64, layer_size);
@@ -115,7 +115,7 @@ fn image(seed: u64, architecture: &str, layers: usize, layer_size: usize) -> Ima
         .build()
 }
 
-fn path(directory: &Path, name: &str) -> String {
+pub(crate) fn path(directory: &Path, name: &str) -> String {
     directory.join(name).display().to_string()
 }
 

@@ -134,3 +134,37 @@ fn a_base_with_a_huge_config_is_refused_before_that_is_fetched() {
     let asked = served.asked();
     assert_eq!(asked.len(), 1, "only the manifest: {asked:#?}");
 }
+
+#[test]
+fn a_build_is_pushed_and_the_layers_of_its_base_are_not_fetched_for_that() {
+    let base = image("amd64", 100_000);
+    let served = Served::start();
+    served.push_image(&base, "1");
+    let push = format!("push = [\"{0}/team/app\", \"{0}/other:x\"]", served.host());
+    let directory = in_directory(&build_file(&served, "\"linux/amd64\"", &push));
+    let stdout = succeed(directory.path(), "build --push");
+    let asked = served.asked();
+    let layer = format!("/v2/app/blobs/{}", base.layers[0].digest);
+    let fetched = asked
+        .iter()
+        .filter(|it| it.starts_with("GET ") && it.ends_with(&layer));
+    assert_eq!(fetched.count(), 0, "{asked:#?}");
+    let mut lines: Vec<&str> = stdout.lines().collect();
+    lines.sort_unstable();
+    let names = ["other:x", "team/app:1"].map(|name| format!("{}/{name}@", served.host()));
+    assert_eq!(lines.len(), 2, "{stdout}");
+    for (line, name) in lines.iter().zip(&names) {
+        assert!(line.starts_with(name), "{stdout}");
+        let name = name.trim_end_matches('@');
+        let digest = line.rsplit('@').next().unwrap();
+        assert_eq!(super::push::pulled(directory.path(), name), digest);
+    }
+    served.asked();
+    succeed(directory.path(), "build --push");
+    let asked = served.asked();
+    assert_eq!(
+        super::push::writes(&asked),
+        Vec::<&String>::new(),
+        "{asked:#?}"
+    );
+}

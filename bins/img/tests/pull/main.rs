@@ -1,8 +1,10 @@
-//! Commands that pull, against a registry in the process of the test.
+//! Commands that pull and push, against a registry in the process of the test.
 #![allow(clippy::panic, clippy::unwrap_used, reason = "all of this is a test")]
 
 mod build;
 mod cache;
+mod deploy;
+mod push;
 mod registry;
 
 use std::io::{BufRead as _, BufReader, Read};

@@ -3,8 +3,9 @@
 use std::process::{Command, Output};
 
 /// Commands of the Go tool, and its exit code for an unknown flag or a bad value.
-const CODES: [(&str, i32); 21] = [
+const CODES: [(&str, i32); 24] = [
     ("compress", 1),
+    ("deploy", 1),
     ("deploy-merge", 1),
     ("deploy-metadata", 1),
     ("docker-save", 2),
@@ -22,13 +23,15 @@ const CODES: [(&str, i32); 21] = [
     ("oci-layout-metadata", 2),
     ("optimize", 1),
     ("pull", 2),
+    ("push blob", 1),
+    ("push manifest", 1),
     ("sparse-oci-layout", 2),
     ("sync-oci-ref-graph", 2),
     ("validate layer-presence", 1),
 ];
 
 /// Commands of our own.
-const OWN: [&str; 8] = [
+const OWN: [&str; 9] = [
     "auth explain",
     "build",
     "check",
@@ -37,6 +40,7 @@ const OWN: [&str; 8] = [
     "inspect",
     "ls",
     "man",
+    "push",
 ];
 
 fn img(command: &str, argument: &str) -> Output {

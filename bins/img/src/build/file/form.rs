@@ -75,6 +75,7 @@ pub(super) fn form(key: &str) -> Option<&'static str> {
         "path" => "path = \"var/lib/app\"",
         "platforms" => "platforms = [\"linux/amd64\", \"linux/arm64\"]",
         "preserve_modes" => "preserve_modes = true",
+        "push" => "push = [\"registry.example/team/hello\"]",
         "prioritized_files" => "prioritized_files = [\"/usr/bin/hello\"]",
         "remove" => "remove = [\"/etc/motd\"]",
         "retries" => "retries = 3",

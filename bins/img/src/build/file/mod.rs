@@ -94,6 +94,19 @@ impl BuildFile {
             .collect()
     }
 
+    /// Checks that there is something to write where nothing is pushed.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the file is only to be pushed.
+    pub(crate) fn check_writes(&self) -> Result<(), Failure> {
+        if !self.outputs().is_empty() {
+            return Ok(());
+        }
+        let failure = self.at(self.build.output.span(), "[output] has a `push` alone");
+        Err(failure.hint("build with --push, or write `layout` with a path"))
+    }
+
     /// Leaves only these of the file's platforms; all of them if there are none.
     ///
     /// # Errors
@@ -132,13 +145,15 @@ impl BuildFile {
     /// Checks what types cannot say.
     fn check(&self) -> Result<(), Failure> {
         let build = &self.build;
-        let later = [("push", &build.push), ("load", &build.load)];
-        for (key, value) in later {
-            if let Some(value) = value {
-                let message = format!("`{key}` is not built yet");
-                let hint = "write the image to a layout or archive with [output]";
-                return Err(self.at(value.span(), message).hint(hint));
-            }
+        if let Some(value) = &build.push {
+            let message = "`push` belongs below [output]";
+            let hint = "write push = [\"registry.example/team/app\"] there";
+            return Err(self.at(value.span(), message).hint(hint));
+        }
+        if let Some(value) = &build.load {
+            let message = "`load` is not built yet";
+            let hint = "write the image to a layout or archive with [output]";
+            return Err(self.at(value.span(), message).hint(hint));
         }
         self.check_name()?;
         self.check_platforms()?;
@@ -278,10 +293,17 @@ impl BuildFile {
     fn check_output(&self) -> Result<(), Failure> {
         let (span, output) = (self.build.output.span(), self.build.output.get_ref());
         let outputs = [&output.layout, &output.oci_archive, &output.docker_archive];
-        if outputs.iter().all(|output| output.is_none()) {
+        if outputs.iter().all(|output| output.is_none()) && output.push.is_empty() {
             let message = "[output] names nothing to write";
-            let hint = "write `layout`, `oci_archive` or `docker_archive` with a path";
+            let hint = "write `layout`, `oci_archive` or `docker_archive` with a path, or `push` with a name";
             return Err(self.at(span, message).hint(hint));
+        }
+        if let Some(name) = output.push.iter().find(|name| name.0.digest().is_some()) {
+            let message = format!(
+                "`push` has {}, with a digest, which only the finished image has",
+                name.0
+            );
+            return Err(self.at(span, message));
         }
         for (position, path) in outputs.iter().enumerate() {
             if path.is_some() && outputs[..position].contains(path) {

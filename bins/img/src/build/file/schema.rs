@@ -36,9 +36,9 @@ pub(crate) struct Build {
     #[serde(default)]
     pub(crate) annotations: BTreeMap<String, String>,
     pub(crate) output: Spanned<Output>,
-    /// Known, so that the message can say that it comes later.
+    /// Known, so that the message can say where it belongs.
     pub(crate) push: Option<Spanned<IgnoredAny>>,
-    /// As `push`.
+    /// Known, so that the message can say that it comes later.
     pub(crate) load: Option<Spanned<IgnoredAny>>,
 }
 
@@ -175,6 +175,9 @@ pub(crate) struct Output {
     pub(crate) oci_archive: Option<PathBuf>,
     pub(crate) docker_archive: Option<PathBuf>,
     pub(crate) docker_platform: Option<Text<Platform>>,
+    /// Names under which it is pushed, if it is.
+    #[serde(default)]
+    pub(crate) push: Vec<Text<Reference>>,
 }
 
 fn yes() -> bool {

@@ -37,10 +37,10 @@ fn an_error_has_its_place_and_key() {
     img: img.toml:1:8: `name` cannot be `1`
     hint: write name = "hello"
     "#);
-    insta::assert_snapshot!(check("push = {}"), @r"
-    img: img.toml:1:8: `push` is not built yet
-    hint: write the image to a layout or archive with [output]
-    ");
+    insta::assert_snapshot!(check("push = {}"), @r#"
+    img: img.toml:1:8: `push` belongs below [output]
+    hint: write push = ["registry.example/team/app"] there
+    "#);
     insta::assert_snapshot!(check("level = \"9\""), @"img: img.toml:1:9: unknown value `9`, expected one of `best`, `default`, `fast`");
     insta::assert_snapshot!(check("tags = [\"a b\"]"), @"img: img.toml:1:9: `a b`: ` ` cannot stand in a tag");
     insta::assert_snapshot!(check("base = { image = \"debian\", tag = \"12\" }"), @r#"
@@ -71,7 +71,7 @@ fn what_contradicts_itself_is_refused() {
     insta::assert_snapshot!(refusal("platforms = [\"linux\"]\noutput.layout = \"a\""), @"img: img.toml:1:14: `linux`: `linux` is no platform: write `os/architecture` or `os/architecture/variant`");
     insta::assert_snapshot!(refusal("platforms = [\"linux/amd64\"]\n[output]"), @r"
     img: img.toml:2:1: [output] names nothing to write
-    hint: write `layout`, `oci_archive` or `docker_archive` with a path
+    hint: write `layout`, `oci_archive` or `docker_archive` with a path, or `push` with a name
     ");
     insta::assert_snapshot!(refusal("platforms = [\"linux/amd64\"]"), @"img: img.toml:1:1: missing key `output`");
     insta::assert_snapshot!(refusal("output.layout = \"a\""), @"img: img.toml:1:1: missing key `platforms`");

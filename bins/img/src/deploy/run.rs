@@ -1,0 +1,198 @@
+//! Carrying out a request against registries, and what is said about it.
+
+use std::fmt::Write as _;
+
+use imgpush::{Location, Options, Report};
+use serde_json::{Value, json};
+
+use super::batch::{Groups, Outcome, SharingOverrides};
+use super::request::Request;
+use super::sign::Signers;
+use super::sources::Sources;
+use crate::context::Context;
+use crate::network::Network;
+use crate::push::{self, ShowArguments, reference, summary};
+use crate::report::Failure;
+
+/// How a request is carried out.
+#[derive(Debug)]
+pub(crate) struct Deployment<'a> {
+    pub(crate) options: Options,
+    pub(crate) sharing: SharingOverrides,
+    pub(crate) show: &'a ShowArguments,
+}
+
+impl Deployment<'_> {
+    /// Pushes what a request says. Everything that can be checked is checked before anything is sent, and signed.
+    ///
+    /// # Errors
+    ///
+    /// Fails if any operation failed. What came of each has been said then.
+    pub(crate) fn run(
+        &self,
+        context: &Context,
+        request: &Request,
+        signers: &Signers,
+        network: &Network,
+        sources: &Sources,
+    ) -> Result<(), Failure> {
+        let mut groups = Groups::of(request, sources, &self.options, &self.sharing)?;
+        if self.show.dry_run {
+            for group in groups.all {
+                let (images, options) = (group.images, &group.options);
+                push::print_plan(context, network, images, options, self.show.json)?;
+            }
+            return Ok(());
+        }
+        for step in groups.steps() {
+            let signatures = signers.sign(context, step)?;
+            groups.sign(step, signatures);
+        }
+        context.check_not_cancelled()?;
+        let display = self.show.display(context);
+        let mut reports = Vec::new();
+        for group in &groups.all {
+            let (images, options) = (group.images.clone(), &group.options);
+            reports.push(push::push(context, network, images, options, display)?);
+        }
+        let outcomes = groups.outcomes(&reports);
+        let report = merged(reports.clone());
+        self.tell(context, &outcomes, &report)?;
+        let failed = outcomes.iter().filter(|it| !it.is_done()).count();
+        if failed == 0 {
+            // What belongs to no operation is a signature.
+            return push::check(context, &report);
+        }
+        match outcomes.as_slice() {
+            [only] if only.errors.len() == 1 => {
+                let failure = Failure::from(only.errors[0].clone());
+                Err(failure.in_front(only.name()))
+            }
+            all => {
+                say_errors(context, all);
+                let count = all.len();
+                Err(Failure::new(format!(
+                    "{failed} of {count} operations failed"
+                )))
+            }
+        }
+    }
+
+    fn tell(
+        &self,
+        context: &Context,
+        outcomes: &[Outcome<'_>],
+        report: &Report,
+    ) -> Result<(), Failure> {
+        if self.show.json {
+            let mut line: Value = serde_json::from_slice(&report.to_json())?;
+            line["event"] = "deployed".into();
+            line["operations"] = outcomes.iter().map(Outcome::to_json).collect();
+            return context.report.print(format_args!("{line}\n"));
+        }
+        let mut references = String::new();
+        for outcome in outcomes.iter().filter(|it| it.is_done()) {
+            for reference in outcome.references() {
+                references.push_str(&reference);
+                references.push('\n');
+            }
+        }
+        context.report.print(references)?;
+        if !context.report.owns_stdout() {
+            // The answer of a worker is the references alone.
+            return Ok(());
+        }
+        let mut text = String::new();
+        for outcome in outcomes.iter().filter(|_| outcomes.len() > 1) {
+            let operation = format!("operation {}", outcome.step.place);
+            let done = if outcome.is_done() { "done" } else { "failed" };
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{operation:<15} {}: {done}", outcome.name());
+        }
+        text.push_str(&summary(report));
+        context.report.error_text(text);
+        Ok(())
+    }
+}
+
+impl Outcome<'_> {
+    fn is_done(&self) -> bool {
+        self.errors.is_empty()
+    }
+
+    /// Names what was to be there.
+    fn name(&self) -> String {
+        match self.step.tags.as_slice() {
+            [] => format!("{}@{}", self.destination, self.step.operation.root.digest),
+            tags => format!("{}:{}", self.destination, tags.join(",")),
+        }
+    }
+
+    fn references(&self) -> Vec<String> {
+        let digest = &self.step.operation.root.digest;
+        let to: &Location = self.destination;
+        match self.step.tags.as_slice() {
+            [] => vec![reference(to, None, digest)],
+            tags => {
+                let tags = tags.iter();
+                tags.map(|tag| reference(to, Some(tag.as_str()), digest))
+                    .collect()
+            }
+        }
+    }
+
+    fn to_json(&self) -> Value {
+        let errors = self.errors.iter();
+        json!({
+            "operation": self.step.place,
+            "command": self.step.operation.command.as_str(),
+            "destination": self.destination.to_string(),
+            "digest": self.step.operation.root.digest.to_string(),
+            "tags": self.step.tags,
+            "done": self.is_done(),
+            "errors": errors.map(chain).collect::<Vec<_>>(),
+        })
+    }
+}
+
+fn chain(error: &imgpush::Error) -> String {
+    let failure = Failure::from(error.clone()).to_string();
+    failure.trim_end().trim_start_matches("img: ").to_owned()
+}
+
+/// Says each error once, though several operations fail for it.
+fn say_errors(context: &Context, outcomes: &[Outcome<'_>]) {
+    for outcome in outcomes {
+        for error in outcome.errors {
+            let failure = Failure::from(error.clone());
+            let operation = format!("operation {}: {}", outcome.step.place, outcome.name());
+            context.report.failure(&failure.in_front(operation));
+        }
+    }
+}
+
+/// Adds reports up.
+fn merged(reports: Vec<Report>) -> Report {
+    let mut reports = reports.into_iter();
+    let mut all = reports.next().unwrap_or_default();
+    for report in reports {
+        all.images.extend(report.images);
+        for (sum, part) in [
+            (&mut all.skipped, report.skipped),
+            (&mut all.mounted, report.mounted),
+            (&mut all.sent, report.sent),
+        ] {
+            sum.blobs += part.blobs;
+            sum.bytes += part.bytes;
+        }
+        all.written += report.written;
+        all.unchanged += report.unchanged;
+        for (name, bytes) in report.bytes_by_source {
+            *all.bytes_by_source.entry(name).or_default() += bytes;
+        }
+        for (method, count) in report.requests {
+            *all.requests.entry(method).or_default() += count;
+        }
+    }
+    all
+}
