@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use imgcore::Descriptor;
 use imgcore::digest::VerifyingReader;
 
-use super::stage::{create_claimed, move_into_place, sync_name};
+use super::stage::{LEFTOVER_PREFIX, create_claimed, move_into_place, sync_name};
 use super::{DirectoryStore, Durability};
 use crate::transfer::transfer;
 use crate::{Error, Result, sys};
@@ -44,7 +44,8 @@ impl DirectoryStore {
     /// Makes a blob of a file, after reading all of it to check size and digest.
     ///
     /// Symbolic links in `file` are followed for everything but [`Placement::Symlink`], which names `file` as it is
-    /// given.
+    /// given. What is there and has another size is damaged: it is replaced in one step, once `file` has proved right,
+    /// and stays as it is otherwise.
     ///
     /// # Errors
     ///
@@ -58,12 +59,10 @@ impl DirectoryStore {
     ) -> Result<Placed> {
         let target = self.blob_path(&descriptor.digest);
         if fs_err::metadata(&target).is_ok_and(|found| found.len() == descriptor.size) {
-            return Ok(Placed::AlreadyThere);
-        }
-        if fs_err::symlink_metadata(&target).is_ok() {
-            // A damaged file, or a link to nothing: links are not made over it.
-            fs_err::remove_file(&target)
+            // Whoever put it there may not have come to that yet.
+            sync_name(&target, self.options.durability)
                 .map_err(|error| self.writing(&descriptor.digest, error))?;
+            return Ok(Placed::AlreadyThere);
         }
         self.prepare(&target)
             .map_err(|error| self.writing(&descriptor.digest, error))?;
@@ -99,21 +98,22 @@ pub(crate) fn place(
                 verify(descriptor, file, io::sink())?;
                 // A link to a symbolic link would be a symbolic link.
                 let real = fs_err::canonicalize(file)?;
-                match fs_err::hard_link(&real, target.path) {
-                    Ok(()) => {
-                        if target.durability == Durability::Machine {
-                            fs_err::File::open(&real)?.sync_all()?;
-                        }
-                        sync_name(target.path, target.durability)?;
-                        Ok(Placed::Linked)
-                    }
-                    // Other file systems, too many links, a policy against links of foreign files.
-                    Err(_) => clone(descriptor, &real, target),
+                // Before it has the name: what others find there survives what it must survive.
+                if target.durability == Durability::Machine {
+                    fs_err::File::open(&real)?.sync_all()?;
                 }
+                let linked = put_name(target, |name| fs_err::hard_link(&real, name));
+                if linked.is_err() {
+                    // Other file systems, too many links, a policy against links of foreign files.
+                    return clone(descriptor, &real, target);
+                }
+                sync_name(target.path, target.durability)?;
+                Ok(Placed::Linked)
             }
             Placement::Symlink => {
                 verify(descriptor, file, io::sink())?;
-                symlink(file, target.path)?;
+                let leads_to = leads_to(file, target.path)?;
+                put_name(target, |name| sys::symlink_file(&leads_to, name))?;
                 sync_name(target.path, target.durability)?;
                 Ok(Placed::Symlinked)
             }
@@ -123,6 +123,21 @@ pub(crate) fn place(
         let text = format!("placing {} as {}", file.display(), descriptor.digest);
         Error::from_io(text, error)
     })
+}
+
+/// Makes a link under the target's name. No link is made over a file, so one that must replace something comes by a
+/// rename.
+fn put_name(target: Target<'_>, link: impl Fn(&Path) -> io::Result<()>) -> io::Result<()> {
+    match link(target.path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        made => return made,
+    }
+    let aside = tempfile::Builder::new()
+        .prefix(LEFTOVER_PREFIX)
+        .make_in(target.staging, |name| link(name))?
+        .into_temp_path();
+    // Where both names are the same file already, a rename leaves both: dropping the path removes that one.
+    fs_err::rename(&aside, target.path)
 }
 
 fn clone(descriptor: &Descriptor, file: &Path, target: Target<'_>) -> io::Result<Placed> {
@@ -149,22 +164,21 @@ fn verify(descriptor: &Descriptor, file: &Path, mut out: impl io::Write) -> io::
     Ok(())
 }
 
-/// Links by the shortest relative path of the two names as they are written, so that a build may move both together;
-/// where symbolic links above make that lead elsewhere, by the path between the real places.
-fn symlink(file: &Path, link: &Path) -> io::Result<()> {
+/// Returns what a symbolic link to `file` says: the shortest relative path of the two names as they are written, so that
+/// a build may move both together; where symbolic links above make that lead elsewhere, the path between the real places.
+fn leads_to(file: &Path, link: &Path) -> io::Result<PathBuf> {
     let directory = link.parent().unwrap_or(Path::new("."));
     let written = relative(
         &normalized(&std::path::absolute(directory)?),
         &normalized(&std::path::absolute(file)?),
     );
     if same_file(&directory.join(&written), file) {
-        return sys::symlink_file(&written, link);
+        return Ok(written);
     }
-    let real = relative(
+    Ok(relative(
         &fs_err::canonicalize(directory)?,
         &fs_err::canonicalize(file)?,
-    );
-    sys::symlink_file(&real, link)
+    ))
 }
 
 fn same_file(one: &Path, other: &Path) -> bool {

@@ -164,8 +164,55 @@ fn a_damaged_blob_is_replaced_by_a_placed_file() {
         let digest = store.insert(b"hello").unwrap();
         fs_err::write(store.blob_path(&digest), b"he").unwrap();
         let placed = store.place_file(&describe(b"hello"), &file, placement);
-        assert_ne!(placed.unwrap(), Placed::AlreadyThere);
+        let expected = match placement {
+            Placement::Copy => Placed::Copied,
+            Placement::Link => Placed::Linked,
+            Placement::Symlink => Placed::Symlinked,
+        };
+        assert_eq!(placed.unwrap(), expected);
         assert_eq!(fs_err::read(store.blob_path(&digest)).unwrap(), b"hello");
+        assert_eq!(names(store.root()), ["sha256"], "{placement:?}");
+    }
+}
+
+#[test]
+fn a_wrong_file_replaces_nothing() {
+    let root = tempfile::tempdir().unwrap();
+    let missing = root.path().join("missing");
+    let wrong = root.path().join("wrong");
+    fs_err::write(&wrong, b"hellp").unwrap();
+    let long = root.path().join("long");
+    fs_err::write(&long, b"hello and more").unwrap();
+    let store = DirectoryStore::create(root.path().join("store")).unwrap();
+    let digest = store.insert(b"hello").unwrap();
+    let path = store.blob_path(&digest);
+    // Whoever knows its true size may still want it.
+    fs_err::write(&path, b"another").unwrap();
+    for placement in [Placement::Copy, Placement::Link, Placement::Symlink] {
+        for file in [&missing, &wrong, &long] {
+            let placed = store.place_file(&describe(b"hello"), file, placement);
+            placed.unwrap_err();
+            assert_eq!(fs_err::read(&path).unwrap(), b"another", "{placement:?}");
+            assert_eq!(names(store.root()), ["sha256"], "{placement:?}");
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_to_nothing_is_replaced_by_a_placed_file() {
+    for placement in [Placement::Copy, Placement::Link, Placement::Symlink] {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("file");
+        fs_err::write(&file, b"hello").unwrap();
+        let store = DirectoryStore::create(root.path().join("store")).unwrap();
+        let digest = store.insert(b"hello").unwrap();
+        let path = store.blob_path(&digest);
+        fs_err::remove_file(&path).unwrap();
+        sys::symlink_file(Path::new("nowhere"), &path).unwrap();
+        let placed = store.place_file(&describe(b"hello"), &file, placement);
+        assert_ne!(placed.unwrap(), Placed::AlreadyThere);
+        assert_eq!(fs_err::read(&path).unwrap(), b"hello");
     }
 }
 
