@@ -123,6 +123,7 @@ impl Run for Arguments {
         let platform = self.platform()?;
         let request = Request::read(context, &self.request_file, &overrides)?;
         request.check(self.sink.is_some())?;
+        self.check_sink(&request)?;
         let hosts = hosts(&request)?;
         let direction = match self.sink {
             Some(_) => Direction::Pull,
@@ -150,6 +151,24 @@ impl Run for Arguments {
 }
 
 impl Arguments {
+    /// Refuses what a sink cannot do, before anything is written.
+    fn check_sink(&self, request: &Request) -> Result<(), Failure> {
+        if self.sink.is_none() {
+            return Ok(());
+        }
+        if self.show.dry_run {
+            return Err(Failure::new("--dry-run and --sink exclude each other")
+                .hint("a plan is made for registries: leave --sink out"));
+        }
+        if let Some(place) = self.sign.first_wish(request) {
+            let message = format!(
+                "operation {place} is to be signed, and signing into a sink is not built yet"
+            );
+            return Err(Failure::new(message).hint("nothing was written; push it to a registry"));
+        }
+        Ok(())
+    }
+
     fn platform(&self) -> Result<Option<Platform>, Failure> {
         match self.platform.as_str() {
             "" | "all" => Ok(None),

@@ -74,6 +74,15 @@ struct Signer {
     variables: BTreeMap<String, String>,
 }
 
+impl SignArguments {
+    /// Returns the place of the first operation that is to be signed.
+    pub(crate) fn first_wish(&self, request: &Request) -> Option<usize> {
+        let mut pushes = request.pushes();
+        let wish = pushes.find(|step| self.force || step.operation.sign.is_some());
+        wish.map(|step| step.place)
+    }
+}
+
 impl Signers {
     /// Reads the setting files.
     ///
