@@ -77,6 +77,35 @@ fn has_blob(directory: &Path, digest: &Digest) -> bool {
 }
 
 #[test]
+fn a_login_that_cannot_be_read_is_told_once() {
+    let (served, _, index) = three();
+    served.want_login();
+    let directory = TempDir::new().unwrap();
+    let host = served.host();
+    let config = format!(r#"{{"auths": {{"{host}": {{"auth": "?"}}}}}}"#);
+    let digest = index.index.digest;
+    // The client asks for each repository, more than once.
+    let words = format!(
+        "download-blob --verbose --digest {digest} --source app@{host} --source other@{host} --output out"
+    );
+    let output = img(directory.path())
+        .args(words.split_whitespace())
+        .env("IMG_DOCKER_CONFIG_INLINE", config)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(served.asked().len() > 1, "both are asked");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    let warnings: Vec<_> = stderr
+        .lines()
+        .filter(|line| line.starts_with("img: warning:"))
+        .map(|line| line.replace(host, "HOST"))
+        .collect();
+    let expected = "img: warning: credentials for HOST: IMG_DOCKER_CONFIG_INLINE, auths[\"HOST\"]: failed: auth is no Base64";
+    assert_eq!(warnings, [expected], "{stderr}");
+}
+
+#[test]
 fn a_shallow_pull_of_three_platforms_makes_seven_requests() {
     let (served, images, index) = three();
     let directory = TempDir::new().unwrap();

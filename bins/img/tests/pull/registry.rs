@@ -1,11 +1,14 @@
 //! A registry in this process that notes what it is asked for, and can stop in the middle of a blob.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream;
+use http::header::WWW_AUTHENTICATE;
+use http::{HeaderValue, StatusCode};
 use imgcore::{Descriptor, Digest, Document};
 use imgserve::distribution::{MissingContent, Registry, RegistryOptions};
 use imgserve::http::{BoxError, Handler, Request, Response, Server, ServerOptions, body};
@@ -28,6 +31,7 @@ struct Watched {
     refuses_for: Mutex<Option<u32>>,
     /// What every answer warns of.
     warning: Mutex<Option<&'static str>>,
+    wants_login: AtomicBool,
 }
 
 impl Served {
@@ -53,6 +57,7 @@ impl Served {
             stalls_at: Mutex::default(),
             refuses_for: Mutex::default(),
             warning: Mutex::default(),
+            wants_login: AtomicBool::new(false),
         });
         let handler: Arc<dyn Handler> = Arc::<Watched>::clone(&watched);
         let address = "127.0.0.1:0".parse().unwrap();
@@ -130,6 +135,11 @@ impl Served {
         *self.watched.warning.lock().unwrap() = Some(text);
     }
 
+    /// Asks everybody for a user and a password from now on, and is content with none.
+    pub(crate) fn want_login(&self) {
+        self.watched.wants_login.store(true, Ordering::Relaxed);
+    }
+
     /// Takes the requests since the last time.
     pub(crate) fn asked(&self) -> Vec<String> {
         std::mem::take(&mut *self.watched.log.lock().unwrap())
@@ -156,6 +166,13 @@ impl Handler for Watched {
             }
             let stalls = self.stalls(request.uri().path());
             self.log.lock().unwrap().push(line);
+            if self.wants_login.load(Ordering::Relaxed) {
+                let mut response = Response::new(body::empty());
+                *response.status_mut() = StatusCode::UNAUTHORIZED;
+                let challenge = HeaderValue::from_static("Basic realm=\"registry\"");
+                response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+                return response;
+            }
             if let Some(seconds) = self.refuses_for.lock().unwrap().take() {
                 let refusal = http::Response::builder().status(429);
                 let refusal = refusal.header("Retry-After", seconds);
