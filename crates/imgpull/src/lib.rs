@@ -47,7 +47,7 @@ mod sys;
 mod transfer;
 mod wait;
 
-pub use cache::{Cache, Ensured};
+pub use cache::{Cache, Ensured, Trimmed};
 pub use error::{Attempt, Error, Result};
 pub use event::{Event, From, Progress};
 pub use imgregistry::TagOrDigest;

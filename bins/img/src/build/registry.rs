@@ -146,7 +146,9 @@ impl RegistryBase {
                 .pulled
                 .fetch_layers(&missing, &self.options, store, progress);
             Ok(self.network.run(fetching)?)
-        })
+        })?;
+        self.network.trim_cache(context);
+        Ok(())
     }
 
     /// Takes a layer from the layout that an earlier build wrote.

@@ -74,7 +74,9 @@ impl Run for Arguments {
             Ok(pending)
         })?;
         let mode = if self.executable { 0o755 } else { 0o644 };
-        download::commit(context, pending, mode)
+        download::commit(context, pending, mode)?;
+        network.trim_cache(context);
+        Ok(())
     }
 }
 

@@ -27,6 +27,9 @@ use crate::context::Context;
 use crate::credentials;
 use crate::report::{Explain as _, Failure};
 
+/// How many bytes the cache may have unless told otherwise, as in the Go tool of `rules_img`.
+const CACHE_LIMIT: u64 = 10 << 30;
+
 /// A client on a runtime of its own.
 #[derive(Debug)]
 pub(crate) struct Network {
@@ -34,6 +37,8 @@ pub(crate) struct Network {
     client: Client,
     notices: Arc<Notices>,
     pub(crate) cache: Option<Cache>,
+    /// How many bytes the cache may have; `None` for as many as there are.
+    cache_limit: Option<u64>,
 }
 
 /// What a client is for: there may be a gateway for each.
@@ -90,8 +95,10 @@ impl Network {
             .observer(Arc::clone(&notices) as _)
             .build()?;
         drop(guard);
+        let cache = arguments.cache(context, &environment)?;
         Ok(Self {
-            cache: arguments.cache(context, &environment)?,
+            cache_limit: cache_limit(&environment, cache.as_ref())?,
+            cache,
             runtime,
             client,
             notices,
@@ -144,6 +151,24 @@ impl Network {
         &self.client
     }
 
+    /// Removes from the cache what was used longest ago, if there is more in it than there may be. That it cannot be
+    /// done harms nothing that was fetched.
+    pub(crate) fn trim_cache(&self, context: &Context) {
+        let (Some(cache), Some(limit)) = (&self.cache, self.cache_limit) else {
+            return;
+        };
+        match cache.trim(limit) {
+            Ok(trimmed) if trimmed.blobs == 0 => {}
+            Ok(trimmed) => context.report.note(format_args!(
+                "{} blobs with {} were removed from the cache {}",
+                trimmed.blobs,
+                indicatif::HumanBytes(trimmed.freed),
+                cache.root().display()
+            )),
+            Err(error) => context.report.note(format_args!("{error}")),
+        }
+    }
+
     /// Names a repository as a place to pull from.
     ///
     /// # Errors
@@ -176,6 +201,37 @@ fn policy(environment: &Environment) -> Result<Policy, Failure> {
         policy.max_delay = delay;
     }
     Ok(policy)
+}
+
+/// Reads how many bytes the cache may have. A disk cache of Bazel has a limit of its own, and others' things in it: unless
+/// told otherwise, nothing is removed there.
+fn cache_limit(environment: &Environment, cache: Option<&Cache>) -> Result<Option<u64>, Failure> {
+    const NAME: &str = "IMG_CAS_CACHE_MAX_SIZE";
+    match environment.text(NAME) {
+        None if cache.is_some_and(Cache::is_shared_with_bazel) => Ok(None),
+        None => Ok(Some(CACHE_LIMIT)),
+        Some(text) => match parse_size(text.trim()) {
+            Some(0) => Ok(None),
+            Some(size) => Ok(Some(size)),
+            None => Err(Failure::new(format!("{NAME} is `{text}`"))
+                .hint("set it to a size like 20GiB or 500MiB, or to 0 for no limit")),
+        },
+    }
+}
+
+/// Reads a number of bytes: `1000`, `500MiB`, `20GiB`.
+fn parse_size(text: &str) -> Option<u64> {
+    let end = text.find(|it: char| !it.is_ascii_digit());
+    let (count, unit) = text.split_at(end.unwrap_or(text.len()));
+    let shift = match unit.trim_start().to_ascii_lowercase().as_str() {
+        "" | "b" => 0,
+        "kib" => 10,
+        "mib" => 20,
+        "gib" => 30,
+        "tib" => 40,
+        _ => return None,
+    };
+    count.parse::<u64>().ok()?.checked_mul(1 << shift)
 }
 
 fn number(environment: &Environment, name: &str) -> Result<Option<u64>, Failure> {
@@ -232,6 +288,38 @@ fn is_on(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_cache_has_a_limit_unless_it_is_bazels() {
+        let directory = tempfile::tempdir().unwrap();
+        let cache = Cache::open(directory.path()).unwrap();
+        let limit = |text: Option<&str>| {
+            let variables = text.map(|text| ("IMG_CAS_CACHE_MAX_SIZE", text));
+            cache_limit(&variables.into_iter().collect(), Some(&cache))
+        };
+        for (text, expected) in [
+            (None, Some(10 << 30)),
+            (Some(""), Some(10 << 30)),
+            (Some("0"), None),
+            (Some("1000"), Some(1000)),
+            (Some("5B"), Some(5)),
+            (Some(" 500MiB "), Some(500 << 20)),
+            (Some("20 gib"), Some(20 << 30)),
+            (Some("3TiB"), Some(3 << 40)),
+        ] {
+            assert_eq!(limit(text).unwrap(), expected, "{text:?}");
+        }
+        for text in ["GiB", "-1", "1.5GiB", "10GB", "99999999999TiB", "1 0"] {
+            limit(Some(text)).unwrap_err();
+        }
+        insta::assert_snapshot!(limit(Some("much")).unwrap_err(), @r"
+        img: IMG_CAS_CACHE_MAX_SIZE is `much`
+        hint: set it to a size like 20GiB or 500MiB, or to 0 for no limit
+        ");
+        fs_err::create_dir(directory.path().join("ac")).unwrap();
+        assert_eq!(limit(None).unwrap(), None);
+        assert_eq!(limit(Some("1000")).unwrap(), Some(1000));
+    }
 
     #[test]
     fn times_are_read_as_go_writes_them() {

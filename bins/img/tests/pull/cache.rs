@@ -104,6 +104,56 @@ fn who_waits_for_a_killed_process_goes_on_in_its_place() {
     succeed(directory.path(), "check b");
 }
 
+#[test]
+fn a_cache_with_a_limit_keeps_what_was_pulled_last() {
+    let served = Served::start();
+    let images = ["amd64", "arm64", "riscv64"].map(|name| image(name, 100_000));
+    let directory = TempDir::new().unwrap();
+    // Each into a layout of its own: what that has is not asked of the cache.
+    let pull = |out: &str, tag: &str, limit: &str| {
+        let reference = format!("{}/app:{tag}", served.host());
+        let output = img(directory.path())
+            .args(["pull", "--cache", "cache", "--oci-layout", out, &reference])
+            .env("IMG_CAS_CACHE_MAX_SIZE", limit)
+            .output()
+            .unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{stderr}");
+    };
+    for (tag, image) in ["1", "2", "3"].into_iter().zip(&images) {
+        served.push_image(image, tag);
+        pull(tag, tag, "0");
+    }
+    // A manifest, a config and a layer of each.
+    assert_eq!(blobs_in(directory.path()), 9);
+    pull("again", "1", "250KiB");
+    let layers = images
+        .each_ref()
+        .map(|image| has_cached(directory.path(), &image.layers[0].digest));
+    assert_eq!(layers, [true, false, true]);
+    pull("small", "1", "1");
+    assert_eq!(blobs_in(directory.path()), 0);
+    succeed(directory.path(), "check small");
+    pull("large", "1", "1GiB");
+    assert_eq!(blobs_in(directory.path()), 3);
+}
+
+fn has_cached(directory: &Path, digest: &Digest) -> bool {
+    let hex = digest.hex();
+    directory
+        .join("cache/cas")
+        .join(&hex[..2])
+        .join(hex)
+        .exists()
+}
+
+fn blobs_in(directory: &Path) -> usize {
+    let shards = fs::read_dir(directory.join("cache/cas")).unwrap();
+    shards
+        .map(|shard| fs::read_dir(shard.unwrap().path()).unwrap().count())
+        .sum()
+}
+
 /// The limit on the size of files stands for a full disk, which a test cannot have.
 #[cfg(unix)]
 #[test]

@@ -3,6 +3,7 @@
 mod partial;
 #[cfg(test)]
 mod tests;
+mod trim;
 
 use std::collections::HashMap;
 use std::io::{self, Seek, SeekFrom, Write};
@@ -20,6 +21,7 @@ use imgstore::{
 use tempfile::NamedTempFile;
 
 pub(crate) use self::partial::Partial;
+pub use self::trim::Trimmed;
 use crate::sys::{self, Lock};
 use crate::transfer::{self, Failed, Target as _};
 use crate::wait::{off_the_runtime, pause};
@@ -45,6 +47,8 @@ const SINGLE: &str = "single-";
 ///   fetches it and the others wait for it. When that one is killed, another goes on where it stopped.
 /// * When the disk is full, or the cache cannot be written, callers of [`fetch`](Self::fetch) are told so and fetch
 ///   without it.
+///
+/// It grows until somebody [trims](Self::trim) it.
 ///
 /// On hosts without file locks (Windows), processes do not wait for each other; tasks of one process do.
 ///
@@ -140,12 +144,19 @@ impl Cache {
     /// Returns where the file of a blob is, or would be.
     pub fn blob_path(&self, digest: &Digest) -> PathBuf {
         let hex = digest.hex();
+        let mut path = self.cas(digest.algorithm());
+        path.extend([&hex[..2], &hex]);
+        path
+    }
+
+    /// Returns where the blobs lie that are named by an algorithm.
+    fn cas(&self, algorithm: Algorithm) -> PathBuf {
         let mut path = self.root().to_path_buf();
         // As Bazel does it for every hash function that is younger than its cache.
-        if digest.algorithm() != Algorithm::Sha256 {
-            path.push(digest.algorithm().name());
+        if algorithm != Algorithm::Sha256 {
+            path.push(algorithm.name());
         }
-        path.extend(["cas", &hex[..2], &hex]);
+        path.push("cas");
         path
     }
 

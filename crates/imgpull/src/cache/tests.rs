@@ -362,3 +362,110 @@ mod modes {
         assert_eq!(unfinished(&cache), Vec::<PathBuf>::new());
     }
 }
+
+/// Puts ten blobs of 100 bytes in, and makes each look as if it had been used an hour after the one before.
+fn ten_blobs(cache: &Cache) -> Vec<Descriptor> {
+    let blobs: Vec<_> = (0..10_u8).map(|number| vec![number; 100]).collect();
+    for (hour, bytes) in (0..).zip(&blobs) {
+        block_on(cache.ensure(&layer(bytes), &Counting::with(bytes))).unwrap();
+        used_at(&cache.blob_path(&layer(bytes).digest), hour);
+    }
+    blobs.iter().map(|bytes| layer(bytes)).collect()
+}
+
+fn used_at(path: &Path, hour: u64) {
+    let file = fs_err::File::options().write(true).open(path).unwrap();
+    let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000 + hour * 3600);
+    file.file().set_modified(time).unwrap();
+}
+
+fn places_of(cache: &Cache, blobs: &[Descriptor]) -> Vec<usize> {
+    let is_there = |blob: &Descriptor| cache.size_of(&blob.digest).unwrap().is_some();
+    (0..blobs.len())
+        .filter(|at| is_there(&blobs[*at]))
+        .collect()
+}
+
+#[test]
+fn trimming_removes_what_was_used_longest_ago() {
+    let (_directory, cache) = empty_cache();
+    let blobs = ten_blobs(&cache);
+    for (limit, expected) in [
+        (u64::MAX, 0..10),
+        (1000, 0..10),
+        (999, 1..10),
+        (900, 1..10),
+        (450, 6..10),
+        (0, 10..10),
+    ] {
+        let before = places_of(&cache, &blobs).len();
+        let trimmed = cache.trim(limit).unwrap();
+        let left = expected.clone().count();
+        assert_eq!(trimmed.blobs, before - left, "{limit}");
+        assert_eq!(trimmed.freed, 100 * trimmed.blobs as u64, "{limit}");
+        assert_eq!(trimmed.size, 100 * left as u64, "{limit}");
+        assert_eq!(
+            places_of(&cache, &blobs),
+            expected.collect::<Vec<_>>(),
+            "{limit}"
+        );
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_blob_that_is_used_again_is_not_the_first_to_go() {
+    let (_directory, cache) = empty_cache();
+    let blobs = ten_blobs(&cache);
+    block_on(cache.ensure(&blobs[0], &MemoryStore::new())).unwrap();
+    cache.trim(200).unwrap();
+    assert_eq!(places_of(&cache, &blobs), [0, 9]);
+}
+
+#[test]
+fn trimming_leaves_alone_what_is_no_blob() {
+    let (_directory, cache) = empty_cache();
+    ten_blobs(&cache);
+    let partial = cache.unfinished(&layer(b"other").digest);
+    let others = [
+        partial,
+        cache.root().join("cas/README"),
+        cache.root().join("cas/ab/notes"),
+        cache.root().join("ac/ab").join("0".repeat(64)),
+        cache.root().join("cas/00").join("G".repeat(64)),
+    ];
+    for path in &others {
+        fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+        fs_err::write(path, "mine").unwrap();
+    }
+    assert!(cache.is_shared_with_bazel());
+    assert_eq!(cache.trim(0).unwrap().blobs, 10);
+    for path in &others {
+        assert_eq!(fs_err::read(path).unwrap(), b"mine", "{path:?}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn who_reads_a_blob_that_is_trimmed_reads_it_to_its_end() {
+    let (_directory, cache) = empty_cache();
+    let blobs = ten_blobs(&cache);
+    let mut reader = cache.open_blocking(&blobs[0]).unwrap();
+    assert_eq!(cache.trim(0).unwrap().blobs, 10);
+    let mut bytes = Vec::new();
+    io::Read::read_to_end(&mut reader, &mut bytes).unwrap();
+    assert_eq!(bytes, [0; 100]);
+}
+
+#[test]
+fn those_who_trim_at_once_leave_what_one_would() {
+    let (directory, cache) = empty_cache();
+    let blobs = ten_blobs(&cache);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            let other = Cache::open(directory.path().join("cache")).unwrap();
+            scope.spawn(move || other.trim(500).unwrap());
+        }
+    });
+    assert_eq!(places_of(&cache, &blobs), [5, 6, 7, 8, 9]);
+}

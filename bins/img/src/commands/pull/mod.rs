@@ -119,6 +119,7 @@ impl Run for Arguments {
         });
         let pulled = pulled.inspect_err(|_| target.abandon())?;
         target.finish(&pulled)?;
+        network.trim_cache(context);
         if self.json {
             return context.report.print(format_args!("{}\n", as_json(&pulled)));
         }
