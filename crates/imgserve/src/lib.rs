@@ -43,6 +43,7 @@
 pub mod distribution;
 mod error;
 pub mod http;
+mod sys;
 
 pub use error::{Error, ErrorKind, Result};
 

@@ -42,6 +42,11 @@ impl MemoryStore {
         self.blobs().get(digest).cloned()
     }
 
+    /// Removes a blob, and returns whether it was there.
+    pub fn remove(&self, digest: &Digest) -> bool {
+        self.blobs().remove(digest).is_some()
+    }
+
     /// Returns how many blobs there are.
     pub fn len(&self) -> usize {
         self.blobs().len()
@@ -120,6 +125,15 @@ impl BlobWrite for MemoryWrite {
 mod tests {
     use super::*;
     use crate::conformance;
+
+    #[test]
+    fn a_removed_blob_is_gone() {
+        let store = MemoryStore::new();
+        let digest = store.insert("hello");
+        assert!(store.remove(&digest));
+        assert!(!store.remove(&digest));
+        assert!(store.is_empty());
+    }
 
     #[test]
     fn it_conforms() {

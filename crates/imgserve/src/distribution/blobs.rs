@@ -56,17 +56,16 @@ impl Registry {
     }
 
     pub(super) async fn delete_blob(&self, repository: &Repository, digest: &Digest) -> Answer {
-        // The bytes stay in the store: other repositories may have them too.
         let was_there = self
             .records
             .unlink_blob(repository, digest)
             .await
             .map_err(|error| self.failed(&error))?;
-        if was_there {
-            Ok(empty(StatusCode::ACCEPTED))
-        } else {
-            Err(unknown(digest))
+        if !was_there {
+            return Err(unknown(digest));
         }
+        self.free(digest).await;
+        Ok(empty(StatusCode::ACCEPTED))
     }
 
     /// Finds a blob that a repository has and whose bytes are there.
@@ -99,7 +98,7 @@ impl Registry {
     }
 
     /// Looks whether the bytes of a recorded blob are there: a store may have lost them.
-    async fn has_bytes(&self, blob: &Descriptor) -> Result<bool, Refusal> {
+    pub(super) async fn has_bytes(&self, blob: &Descriptor) -> Result<bool, Refusal> {
         let presence = self
             .blobs
             .stat_one(&blob.digest)

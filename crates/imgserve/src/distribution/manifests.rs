@@ -88,18 +88,22 @@ impl Registry {
         repository: &Repository,
         reference: &ManifestReference,
     ) -> Answer {
-        let _changing = self.changes.lock().await;
+        let changing = self.changes.lock().await;
         let removed = match reference {
             ManifestReference::Digest(digest) => {
                 self.records.remove_manifest(repository, digest).await
             }
             ManifestReference::Tag(tag) => self.records.remove_tag(repository, tag).await,
         };
-        if removed.map_err(|error| self.failed(&error))? {
-            Ok(empty(StatusCode::ACCEPTED))
-        } else {
-            Err(unknown(reference))
+        drop(changing);
+        if !removed.map_err(|error| self.failed(&error))? {
+            return Err(unknown(reference));
         }
+        // A manifest stays when a tag goes that leads to it.
+        if let ManifestReference::Digest(digest) = reference {
+            self.free(digest).await;
+        }
+        Ok(empty(StatusCode::ACCEPTED))
     }
 
     /// Finds the manifest that a reference leads to.
@@ -171,6 +175,7 @@ impl Registry {
         bytes: bytes::Bytes,
         tags: &[Tag],
     ) -> Result<(), Refusal> {
+        let _keeping = self.keeping.read().await;
         let stored = async {
             if let Begin::Writer(mut ingest) = self.blobs.writer(&record.descriptor).await? {
                 ingest.write(bytes).await?;

@@ -9,7 +9,8 @@ use futures_core::future::BoxFuture;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body_util::BodyExt;
-use imgstore::{BlobSink, BlobSource, DirectoryStore, MemoryStore};
+use imgcore::Digest;
+use imgstore::{BlobSink, BlobSource, DirectoryOptions, DirectoryStore, Durability, MemoryStore};
 
 use super::lock::Lock;
 use super::records::{DirectoryRecords, MemoryRecords, Records};
@@ -58,6 +59,29 @@ pub struct Registry {
     _lock: Option<Lock>,
     /// Held while manifests and tags change: a manifest must not go while a tag comes to lead to it.
     pub(super) changes: tokio::sync::Mutex<()>,
+    /// Where the bytes lie that can be freed; nothing for a store of somebody else.
+    bytes: Option<Arc<dyn Freeing>>,
+    /// Held for reading from the look whether bytes are there until a repository has them, and alone while bytes go that
+    /// no repository has. Taken before `changes`.
+    pub(super) keeping: tokio::sync::RwLock<()>,
+}
+
+/// A store from which blobs can be removed.
+trait Freeing: Send + Sync {
+    fn free(&self, digest: &Digest) -> imgstore::Result<()>;
+}
+
+impl Freeing for DirectoryStore {
+    fn free(&self, digest: &Digest) -> imgstore::Result<()> {
+        self.remove(digest).map(drop)
+    }
+}
+
+impl Freeing for MemoryStore {
+    fn free(&self, digest: &Digest) -> imgstore::Result<()> {
+        self.remove(digest);
+        Ok(())
+    }
 }
 
 /// What a registry needs of a store.
@@ -143,6 +167,8 @@ pub enum MissingContent {
 
 impl Registry {
     /// Makes a registry of a store, of records of what is in it, and of a place for what is on its way in.
+    ///
+    /// What repositories do not have any more stays in the store: a store is not asked to remove anything.
     pub fn new(
         blobs: impl BlobSource + BlobSink + 'static,
         records: impl Records + 'static,
@@ -155,23 +181,27 @@ impl Registry {
             options: RegistryOptions::default(),
             _lock: None,
             changes: tokio::sync::Mutex::new(()),
+            bytes: None,
+            keeping: tokio::sync::RwLock::new(()),
         }
     }
 
-    /// Makes a registry that ends with the process and holds everything in memory.
+    /// Makes a registry that ends with the process and holds everything in memory. What the last repository removes is
+    /// freed.
     pub fn in_memory() -> Self {
-        Self::new(
-            MemoryStore::new(),
-            MemoryRecords::new(),
-            Uploads::in_memory(),
-        )
+        let blobs = MemoryStore::new();
+        Self {
+            bytes: Some(Arc::new(blobs.clone())),
+            ..Self::new(blobs, MemoryRecords::new(), Uploads::in_memory())
+        }
     }
 
     /// Opens the registry in a directory, which is made unless it is there. One process at a time may use it, for
     /// as long as the registry lives.
     ///
-    /// What the registry has answered for survives the process, however that ends. Unfinished uploads can be gone on
-    /// with.
+    /// What the registry has answered for survives the process and the machine, however they end: it is flushed to the
+    /// disk before the answer. Unfinished uploads can be gone on with after the process has ended. What the last
+    /// repository removes is freed.
     ///
     /// # Errors
     ///
@@ -191,12 +221,16 @@ impl Registry {
             )
             .with_source(error)
         };
-        let blobs = DirectoryStore::create(root.join("blobs")).map_err(failed)?;
+        let durability = Durability::Machine;
+        let blobs = DirectoryStore::create(root.join("blobs"))
+            .map_err(failed)?
+            .with_options(DirectoryOptions::default().with_durability(durability));
         blobs.remove_leftovers().map_err(failed)?;
-        let records = DirectoryRecords::open(root)?;
+        let records = DirectoryRecords::open(root)?.with_durability(durability);
         let uploads = Uploads::beside(&records, Some(blobs.clone()));
         Ok(Self {
             _lock: Some(lock),
+            bytes: Some(Arc::new(blobs.clone())),
             ..Self::new(blobs, records, uploads)
         })
     }
@@ -216,6 +250,26 @@ impl Registry {
     /// When a directory cannot be read or a file not be removed.
     pub fn remove_stale_uploads(&self, before: SystemTime) -> Result<usize> {
         self.uploads.remove_stale(before)
+    }
+
+    /// Frees the bytes of a blob or manifest that a repository has removed, unless another one has it. When that fails
+    /// they stay, and the owner is told: what was asked for, that the repository does not have it, is done.
+    pub(super) async fn free(&self, digest: &Digest) {
+        let Some(bytes) = &self.bytes else {
+            return;
+        };
+        let _alone = self.keeping.write().await;
+        match self.records.holds(digest).await {
+            Ok(true) => {}
+            Ok(false) => {
+                if let Err(error) = bytes.free(digest) {
+                    self.failed(&error);
+                }
+            }
+            Err(error) => {
+                self.failed(&error);
+            }
+        }
     }
 
     async fn answer(&self, request: Request) -> Response {

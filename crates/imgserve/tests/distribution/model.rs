@@ -1,6 +1,7 @@
 //! Random requests against a simple model of a repository.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use imgcore::Digest;
 use imgserve::distribution::Registry;
@@ -98,6 +99,18 @@ impl Model {
         }
     }
 
+    /// Returns the digests whose bytes somebody may still ask for.
+    fn digests(&self) -> BTreeSet<String> {
+        let blobs = self.blobs.iter().map(|number| {
+            let bytes = BLOBS[usize::from(*number)];
+            Digest::sha256_of(bytes)
+        });
+        let images = self.images.iter().map(|number| manifest(*number).1);
+        let config = std::iter::once(Digest::sha256_of(b"{}"));
+        let all = blobs.chain(images).chain(config);
+        all.map(|digest| digest.hex()).collect()
+    }
+
     /// Compares everything that can be asked for.
     async fn compare(&self, peer: &Peer) {
         let status = |is_there: bool| if is_there { 200 } else { 404 };
@@ -125,7 +138,12 @@ impl Model {
     }
 }
 
-async fn run(steps: &[Step], open: impl Fn() -> Peer) {
+/// `stored` says which files of blobs there are.
+async fn run(
+    steps: &[Step],
+    open: impl Fn() -> Peer,
+    stored: impl Fn() -> Option<BTreeSet<String>>,
+) {
     let mut peer = open();
     peer.push_blob("app", b"{}").await;
     let mut model = Model::default();
@@ -137,7 +155,17 @@ async fn run(steps: &[Step], open: impl Fn() -> Peer) {
         }
         model.take(&peer, step).await;
         model.compare(&peer).await;
+        if let Some(stored) = stored() {
+            assert_eq!(stored, model.digests(), "bytes that nobody has are freed");
+        }
     }
+}
+
+fn files(directory: &Path) -> BTreeSet<String> {
+    let entries = fs_err::read_dir(directory).unwrap();
+    entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect()
 }
 
 proptest! {
@@ -147,9 +175,10 @@ proptest! {
     fn a_registry_does_what_a_simple_one_would(steps in steps()) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let memory = Peer::new(Registry::in_memory());
-        runtime.block_on(run(&steps, || memory.clone()));
+        runtime.block_on(run(&steps, || memory.clone(), || None));
         let directory = tempfile::tempdir().unwrap();
         let open = || Peer::new(Registry::at_directory(directory.path()).unwrap());
-        runtime.block_on(run(&steps, open));
+        let stored = || Some(files(&directory.path().join("blobs/sha256")));
+        runtime.block_on(run(&steps, open, stored));
     }
 }

@@ -106,6 +106,75 @@ async fn a_blob_is_stored_once_and_nothing_is_left_of_its_upload() {
 }
 
 #[tokio::test]
+async fn bytes_are_freed_when_the_last_repository_removes_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path();
+    let peer = open(root);
+    let digest = Digest::sha256_of(b"bytes");
+    let file = root.join("blobs/sha256").join(digest.hex());
+    for name in ["one", "one/two", "three"] {
+        peer.push_blob(name, b"bytes").await;
+    }
+    for name in ["one", "three", "one/two"] {
+        assert!(file.exists(), "{name} has it");
+        let url = format!("/v2/{name}/blobs/{digest}");
+        peer.call("DELETE", &url).send().await.expect(202);
+        peer.call("DELETE", &url).send().await.expect(404);
+    }
+    assert!(!file.exists());
+    // Nobody gets what is gone, and everybody may bring it again.
+    let mount = format!("/v2/one/blobs/uploads/?mount={digest}");
+    peer.call("POST", &mount).send().await.expect(202);
+    peer.push_blob("one", b"bytes").await;
+    let reply = peer.get(&format!("/v2/one/blobs/{digest}")).await;
+    assert_eq!(reply.expect(200).bytes(), b"bytes");
+}
+
+#[tokio::test]
+async fn a_manifest_that_is_also_a_blob_keeps_its_bytes() {
+    let directory = tempfile::tempdir().unwrap();
+    let peer = open(directory.path());
+    let image = peer.push_image("app", "latest", "x").await;
+    let text = image_text();
+    peer.push_blob("other", text.as_bytes()).await;
+    let delete = format!("/v2/app/manifests/{}", image.digest);
+    peer.call("DELETE", &delete).send().await.expect(202);
+    let blob = format!("/v2/other/blobs/{}", image.digest);
+    assert_eq!(peer.get(&blob).await.expect(200).bytes(), text.as_bytes());
+}
+
+fn image_text() -> &'static str {
+    Box::leak(image("x", None).into_boxed_str())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_was_acknowledged_stays_while_others_remove_the_same() {
+    let directory = tempfile::tempdir().unwrap();
+    for peer in [Peer::new(Registry::in_memory()), open(directory.path())] {
+        let digest = Digest::sha256_of(b"bytes");
+        for _ in 0..30 {
+            peer.push_blob("one", b"bytes").await;
+            let removing = {
+                let peer = peer.clone();
+                tokio::spawn(async move {
+                    let url = format!("/v2/one/blobs/{digest}");
+                    peer.call("DELETE", &url).send().await.expect(202);
+                })
+            };
+            let pushing = {
+                let peer = peer.clone();
+                tokio::spawn(async move { peer.push_blob("two", b"bytes").await })
+            };
+            removing.await.unwrap();
+            pushing.await.unwrap();
+            let url = format!("/v2/two/blobs/{digest}");
+            assert_eq!(peer.get(&url).await.expect(200).bytes(), b"bytes");
+            peer.call("DELETE", &url).send().await.expect(202);
+        }
+    }
+}
+
+#[tokio::test]
 async fn stale_uploads_are_removed_and_others_stay() {
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path().join("uploads");

@@ -173,13 +173,39 @@ impl DirectoryStore {
     /// When the blob cannot be written.
     pub fn insert(&self, bytes: &[u8]) -> Result<Digest> {
         let digest = Digest::sha256_of(bytes);
-        if self.size_of(&digest)? != Some(bytes.len() as u64) {
+        if self.size_of(&digest)? == Some(bytes.len() as u64) {
+            self.make_last(&digest)?;
+        } else {
             let mut file = StagedFile::new(self)?;
             file.write_all(bytes)
                 .map_err(|error| self.writing(&digest, error))?;
             file.persist(&digest)?;
         }
         Ok(digest)
+    }
+
+    /// Removes a blob, and returns whether it was there. Whoever has it open reads on, where the system allows that.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be removed.
+    pub fn remove(&self, digest: &Digest) -> Result<bool> {
+        let path = self.blob_path(digest);
+        let remove = || -> io::Result<()> {
+            if let Some(directory) = path.parent() {
+                self.refuse_outside_link(directory)?;
+            }
+            fs_err::remove_file(&path)?;
+            stage::sync_name(&path, self.options.durability)
+        };
+        match remove() {
+            Ok(()) => Ok(true),
+            Err(error) if is_absent(&error) => Ok(false),
+            Err(error) => {
+                let text = format!("removing {digest} of {}", self.place());
+                Err(Error::from_io(text, error))
+            }
+        }
     }
 
     /// Removes what writers left that were killed, and returns how many files that were. Writers at work keep theirs.
@@ -236,6 +262,12 @@ impl DirectoryStore {
             stage::sync_name(directory, self.options.durability)?;
         }
         self.refuse_outside_link(directory)
+    }
+
+    /// Makes the name of a blob that is there survive what it must survive: its writer may not have come to that yet.
+    fn make_last(&self, digest: &Digest) -> Result<()> {
+        stage::sync_name(&self.blob_path(digest), self.options.durability)
+            .map_err(|error| self.writing(digest, error))
     }
 
     fn looking_for(&self, digest: &Digest, error: io::Error) -> Error {
@@ -308,6 +340,7 @@ impl DirectoryStore {
     fn begin(&self, descriptor: &Descriptor) -> Result<Begin> {
         // A file of another size is damaged, and the commit replaces it.
         if self.size_of(&descriptor.digest)? == Some(descriptor.size) {
+            self.make_last(&descriptor.digest)?;
             return Ok(Begin::AlreadyExists);
         }
         let write = FileWrite {

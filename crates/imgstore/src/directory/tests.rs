@@ -78,6 +78,21 @@ fn what_a_killed_writer_left_is_removed_and_what_a_live_one_writes_is_not() {
 }
 
 #[test]
+fn a_removed_blob_is_gone() {
+    for durability in [Durability::Machine, Durability::Program] {
+        let root = tempfile::tempdir().unwrap();
+        let store = DirectoryStore::create(root.path()).unwrap();
+        let store = store.with_options(DirectoryOptions::default().with_durability(durability));
+        assert!(!store.remove(&Digest::sha256_of(b"one")).unwrap());
+        let (one, two) = (store.insert(b"one").unwrap(), store.insert(b"two").unwrap());
+        assert!(store.remove(&one).unwrap());
+        assert!(!store.remove(&one).unwrap());
+        assert_eq!(store.size_of(&one).unwrap(), None);
+        assert_eq!(store.size_of(&two).unwrap(), Some(3));
+    }
+}
+
+#[test]
 fn a_damaged_file_of_another_size_is_written_again() {
     let root = tempfile::tempdir().unwrap();
     let store = DirectoryStore::create(root.path()).unwrap();
@@ -270,6 +285,10 @@ fn nothing_is_written_through_a_link_that_leaves_the_store() {
     );
     assert_eq!(placed.unwrap_err().kind(), ErrorKind::Denied);
     assert_eq!(names(&elsewhere), [""; 0]);
+    let theirs = Digest::sha256_of(b"theirs");
+    fs_err::write(elsewhere.join(theirs.hex()), b"theirs").unwrap();
+    assert_eq!(store.remove(&theirs).unwrap_err().kind(), ErrorKind::Denied);
+    assert_eq!(names(&elsewhere), [theirs.hex()]);
     assert_eq!(names(store.root()), ["sha256"]);
 }
 

@@ -10,20 +10,24 @@
 //!
 //! No component of a repository's name begins with an underscore, so the names of a repository's own directories and
 //! those of the repositories below it do not meet. Files are written aside and renamed into place, so a reader sees a
-//! whole file or none, and a process that is killed loses nothing that it had answered for.
+//! whole file or none, and a process that is killed loses nothing that it had answered for. Nor does a machine that
+//! crashes, where the records are asked for that: then files and directories are flushed before a call returns.
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::future::ready;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_core::future::BoxFuture;
 use imgcore::{Digest, Repository, Tag};
+use imgstore::Durability;
 use tempfile::NamedTempFile;
+use tokio::runtime::Handle;
 
 use super::{ManifestRecord, Records};
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, sys};
 
 /// Records as files of a directory, which outlive the process.
 ///
@@ -32,6 +36,9 @@ use crate::{Error, ErrorKind, Result};
 pub struct DirectoryRecords {
     repositories: PathBuf,
     unfinished: PathBuf,
+    durability: Durability,
+    /// Held while directories are made: one that is there was made to last.
+    making: Arc<Mutex<()>>,
 }
 
 impl DirectoryRecords {
@@ -44,6 +51,8 @@ impl DirectoryRecords {
         let records = Self {
             repositories: root.join("repositories"),
             unfinished: root.join("unfinished"),
+            durability: Durability::default(),
+            making: Arc::default(),
         };
         let open = || {
             fs_err::create_dir_all(&records.repositories)?;
@@ -57,6 +66,13 @@ impl DirectoryRecords {
             Error::from_io(format!("opening records in {}", root.display()), error)
         })?;
         Ok(records)
+    }
+
+    /// Chooses what a record survives once the call that made it has returned.
+    #[must_use]
+    pub fn with_durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
     }
 
     /// Returns the directory of the repositories.
@@ -98,13 +114,94 @@ impl DirectoryRecords {
         let write = || -> io::Result<()> {
             let mut file = NamedTempFile::new_in(&self.unfinished)?;
             file.write_all(bytes)?;
+            if self.durability == Durability::Machine {
+                file.as_file().sync_all()?;
+            }
             if let Some(directory) = path.parent() {
-                fs_err::create_dir_all(directory)?;
+                let _making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
+                self.make(directory)?;
             }
             file.persist(path)?;
-            Ok(())
+            self.sync_names_beside(path)
         };
         write().map_err(|error| Error::from_io(format!("writing {}", path.display()), error))
+    }
+
+    /// Makes a directory and those above it, each with a name that lasts.
+    fn make(&self, directory: &Path) -> io::Result<()> {
+        if directory.is_dir() {
+            return Ok(());
+        }
+        if let Some(above) = directory.parent() {
+            self.make(above)?;
+        }
+        match fs_err::create_dir(directory) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+            _ => self.sync_names_beside(directory),
+        }
+    }
+
+    /// Removes a file, and says whether it was there.
+    fn remove(&self, path: &Path) -> Result<bool> {
+        let was_there = remove(path)?;
+        if was_there {
+            self.sync_names_beside(path)
+                .map_err(|error| Error::from_io("removing a record", error))?;
+        }
+        Ok(was_there)
+    }
+
+    /// Makes the names in the directory of `path` survive what they must survive.
+    fn sync_names_beside(&self, path: &Path) -> io::Result<()> {
+        match (self.durability, path.parent()) {
+            (Durability::Machine, Some(directory)) => sys::sync_directory(directory),
+            _ => Ok(()),
+        }
+    }
+
+    /// Runs a change. One that waits for the disk waits where it holds up no other request.
+    fn change<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&Self) -> Result<T> + Send + 'static,
+    ) -> BoxFuture<'_, Result<T>> {
+        match (self.durability, Handle::try_current()) {
+            (Durability::Machine, Ok(runtime)) => {
+                let records = self.clone();
+                Box::pin(async move {
+                    let changed = runtime.spawn_blocking(move || change(&records));
+                    changed.await.unwrap_or_else(|error| {
+                        Err(Error::new(ErrorKind::Io, "changing records").with_source(error))
+                    })
+                })
+            }
+            _ => Box::pin(ready(change(self))),
+        }
+    }
+
+    /// Says whether any repository has a blob or a manifest of this digest.
+    fn holds_now(&self, digest: &Digest) -> Result<bool> {
+        let name = file_of_digest(digest);
+        let look = || -> io::Result<bool> {
+            let mut left = vec![self.repositories.clone()];
+            while let Some(directory) = left.pop() {
+                for entry in fs_err::read_dir(&directory)? {
+                    let entry = entry?;
+                    if !entry.file_type()?.is_dir() {
+                        continue;
+                    }
+                    let kind = entry.file_name();
+                    if kind == "_blobs" || kind == "_manifests" {
+                        if entry.path().join(&name).try_exists()? {
+                            return Ok(true);
+                        }
+                    } else if !kind.to_string_lossy().starts_with('_') {
+                        left.push(entry.path());
+                    }
+                }
+            }
+            Ok(false)
+        };
+        look().map_err(|error| Error::from_io(format!("looking for records of {digest}"), error))
     }
 
     fn manifest_now(
@@ -140,14 +237,14 @@ impl DirectoryRecords {
         for name in names(&tags)?.unwrap_or_default() {
             let path = tags.join(name);
             if read_digest(&path)? == Some(*digest) {
-                remove(&path)?;
+                self.remove(&path)?;
             }
         }
         if let Some(subject) = &record.subject {
             let directory = self.referrers_directory(repository, subject);
-            remove(&directory.join(file_of_digest(digest)))?;
+            self.remove(&directory.join(file_of_digest(digest)))?;
         }
-        remove(&self.manifest_file(repository, digest))
+        self.remove(&self.manifest_file(repository, digest))
     }
 
     fn tags_now(
@@ -194,7 +291,7 @@ impl Records for DirectoryRecords {
         size: u64,
     ) -> BoxFuture<'a, Result<()>> {
         let path = self.blob_file(repository, digest);
-        Box::pin(ready(self.write(&path, size.to_string().as_bytes())))
+        self.change(move |records| records.write(&path, size.to_string().as_bytes()))
     }
 
     fn unlink_blob<'a>(
@@ -202,7 +299,13 @@ impl Records for DirectoryRecords {
         repository: &'a Repository,
         digest: &'a Digest,
     ) -> BoxFuture<'a, Result<bool>> {
-        Box::pin(ready(remove(&self.blob_file(repository, digest))))
+        let path = self.blob_file(repository, digest);
+        self.change(move |records| records.remove(&path))
+    }
+
+    fn holds<'a>(&'a self, digest: &'a Digest) -> BoxFuture<'a, Result<bool>> {
+        let digest = *digest;
+        self.change(move |records| records.holds_now(&digest))
     }
 
     fn manifest<'a>(
@@ -218,7 +321,8 @@ impl Records for DirectoryRecords {
         repository: &'a Repository,
         record: &'a ManifestRecord,
     ) -> BoxFuture<'a, Result<()>> {
-        Box::pin(ready(self.put_manifest_now(repository, record)))
+        let (repository, record) = (repository.clone(), record.clone());
+        self.change(move |records| records.put_manifest_now(&repository, &record))
     }
 
     fn remove_manifest<'a>(
@@ -226,7 +330,8 @@ impl Records for DirectoryRecords {
         repository: &'a Repository,
         digest: &'a Digest,
     ) -> BoxFuture<'a, Result<bool>> {
-        Box::pin(ready(self.remove_manifest_now(repository, digest)))
+        let (repository, digest) = (repository.clone(), *digest);
+        self.change(move |records| records.remove_manifest_now(&repository, &digest))
     }
 
     fn tag<'a>(
@@ -244,7 +349,8 @@ impl Records for DirectoryRecords {
         digest: &'a Digest,
     ) -> BoxFuture<'a, Result<()>> {
         let path = self.tag_file(repository, tag);
-        Box::pin(ready(self.write(&path, digest.to_string().as_bytes())))
+        let digest = *digest;
+        self.change(move |records| records.write(&path, digest.to_string().as_bytes()))
     }
 
     fn remove_tag<'a>(
@@ -252,7 +358,8 @@ impl Records for DirectoryRecords {
         repository: &'a Repository,
         tag: &'a Tag,
     ) -> BoxFuture<'a, Result<bool>> {
-        Box::pin(ready(remove(&self.tag_file(repository, tag))))
+        let path = self.tag_file(repository, tag);
+        self.change(move |records| records.remove(&path))
     }
 
     fn tags<'a>(

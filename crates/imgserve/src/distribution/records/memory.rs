@@ -96,6 +96,15 @@ impl Records for MemoryRecords {
         done(self.remove(repository, |held| held.blobs.remove(digest).is_some()))
     }
 
+    fn holds<'a>(&'a self, digest: &'a Digest) -> BoxFuture<'a, Result<bool>> {
+        let repositories = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        done(
+            repositories
+                .values()
+                .any(|held| held.blobs.contains_key(digest) || held.manifests.contains_key(digest)),
+        )
+    }
+
     fn manifest<'a>(
         &'a self,
         repository: &'a Repository,

@@ -49,6 +49,9 @@ pub trait Records: Send + Sync {
         digest: &'a Digest,
     ) -> BoxFuture<'a, Result<bool>>;
 
+    /// Returns whether any repository has a blob or a manifest of this digest: if none has, its bytes may go.
+    fn holds<'a>(&'a self, digest: &'a Digest) -> BoxFuture<'a, Result<bool>>;
+
     /// Returns what is known of a manifest, when the repository has it.
     fn manifest<'a>(
         &'a self,
@@ -198,6 +201,10 @@ impl<R: Records + ?Sized> Records for Arc<R> {
         digest: &'a Digest,
     ) -> BoxFuture<'a, Result<bool>> {
         (**self).unlink_blob(repository, digest)
+    }
+
+    fn holds<'a>(&'a self, digest: &'a Digest) -> BoxFuture<'a, Result<bool>> {
+        (**self).holds(digest)
     }
 
     fn manifest<'a>(

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use imgcore::{MediaType, Tag};
+use imgstore::Durability;
 use imgstore::blocking::block_on;
 use proptest::prelude::*;
 
@@ -31,8 +32,11 @@ fn record(text: &str, subject: Option<Digest>) -> ManifestRecord {
 fn on_both(test: impl Fn(&dyn Fn() -> Arc<dyn Records>)) {
     let memory = MemoryRecords::new();
     test(&|| Arc::new(memory.clone()));
-    let directory = tempfile::tempdir().unwrap();
-    test(&|| Arc::new(DirectoryRecords::open(directory.path()).unwrap()));
+    for durability in [Durability::Program, Durability::Machine] {
+        let directory = tempfile::tempdir().unwrap();
+        let open = || DirectoryRecords::open(directory.path()).unwrap();
+        test(&|| Arc::new(open().with_durability(durability)));
+    }
 }
 
 fn texts(tags: Option<Vec<Tag>>) -> Vec<String> {
@@ -52,6 +56,30 @@ fn blobs_belong_to_one_repository() {
         assert_eq!(block_on(open().blob(&below, &blob)).unwrap(), None);
         assert!(block_on(open().unlink_blob(&one, &blob)).unwrap());
         assert!(!block_on(open().unlink_blob(&one, &blob)).unwrap());
+    });
+}
+
+#[test]
+fn a_digest_is_held_until_the_last_repository_lets_it_go() {
+    on_both(|open| {
+        let (one, below) = (repository("team"), repository("team/app"));
+        let blob = digest("blob");
+        let holds = |digest: &Digest| block_on(open().holds(digest)).unwrap();
+        assert!(!holds(&blob));
+        for repository in [&one, &below] {
+            block_on(open().link_blob(repository, &blob, 4)).unwrap();
+        }
+        assert!(holds(&blob));
+        block_on(open().unlink_blob(&one, &blob)).unwrap();
+        assert!(holds(&blob));
+        block_on(open().unlink_blob(&below, &blob)).unwrap();
+        assert!(!holds(&blob));
+
+        let manifest = record("manifest", None);
+        block_on(open().put_manifest(&below, &manifest)).unwrap();
+        assert!(holds(&manifest.descriptor.digest));
+        block_on(open().remove_manifest(&below, &manifest.descriptor.digest)).unwrap();
+        assert!(!holds(&manifest.descriptor.digest));
     });
 }
 

@@ -5,9 +5,10 @@ mod place;
 use http::header::{CONTENT_RANGE, LOCATION, RANGE};
 use http::{HeaderMap, HeaderName, StatusCode};
 use http_body_util::BodyExt;
-use imgcore::{Digest, Repository};
+use imgcore::{Descriptor, Digest, MediaType, Repository};
 use imgstore::{BlobSourceExt, ErrorKind, Presence};
 
+use super::blobs::BYTES;
 use super::range;
 use super::refusal::{Code, Refusal};
 use super::registry::{Answer, CONTENT_DIGEST, Registry, empty, header};
@@ -69,11 +70,8 @@ impl Registry {
         self.take(&mut held, headers, body).await?;
         let repository = held.name().repository.clone();
         match held.store(&self.blobs, digest).await {
-            Ok(size) => {
-                self.records
-                    .link_blob(&repository, digest, size)
-                    .await
-                    .map_err(|error| self.failed(&error))?;
+            Ok(_) => {
+                self.link(&held, digest).await?;
                 // The blob is there; what is left over of the upload is only in the way.
                 let _ = held.remove();
                 Ok(created(&repository, digest))
@@ -90,6 +88,21 @@ impl Registry {
         }
     }
 
+    /// Makes a blob that was stored part of the upload's repository.
+    async fn link(&self, held: &Held<'_>, digest: &Digest) -> Result<(), Refusal> {
+        let size = held.received();
+        let _keeping = self.keeping.read().await;
+        // Since it was stored, the last repository that had the blob may have removed it. From here on nobody can.
+        if !self.has_bytes(&described(digest, size)).await? {
+            let stored = held.store(&self.blobs, digest).await;
+            stored.map_err(|error| self.failed(&error))?;
+        }
+        self.records
+            .link_blob(&held.name().repository, digest, size)
+            .await
+            .map_err(|error| self.failed(&error))
+    }
+
     pub(super) async fn status(&self, upload: UploadName) -> Answer {
         let held = self.hold(upload).await?;
         Ok(progress(StatusCode::NO_CONTENT, &held))
@@ -103,6 +116,7 @@ impl Registry {
 
     /// Makes a blob that the registry has part of one more repository, and says whether there is one.
     async fn mount(&self, repository: &Repository, mount: &Mount) -> Result<bool, Refusal> {
+        let _keeping = self.keeping.read().await;
         let size = match &mount.from {
             Some(from) => {
                 let blob = self.find_blob(from, &mount.digest).await?;
@@ -213,6 +227,10 @@ fn announced(held: &Held<'_>, headers: &HeaderMap) -> Result<Option<u64>, Refusa
         return Err(Refusal::bad(Code::SizeInvalid, text));
     }
     Ok(Some(size))
+}
+
+fn described(digest: &Digest, size: u64) -> Descriptor {
+    Descriptor::new(MediaType::from_static(BYTES), *digest, size)
 }
 
 fn progress(status: StatusCode, held: &Held<'_>) -> Response {
