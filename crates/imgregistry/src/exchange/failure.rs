@@ -158,6 +158,14 @@ impl Failure {
         )
     }
 
+    /// Returns whether the server may have done what it was asked for, although nothing says so.
+    pub(crate) fn may_be_obeyed(&self) -> bool {
+        match &self.cause {
+            Cause::Status { status, .. } => *status >= 499,
+            Cause::Broken { how, .. } => *how != retry::Failure::Permanent,
+        }
+    }
+
     /// Returns whether a token server said no, and would say it again.
     pub(crate) fn is_refused_token(&self) -> bool {
         let is_no = |status: StatusCode| status.is_client_error();

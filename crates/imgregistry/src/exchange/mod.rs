@@ -62,19 +62,47 @@ impl Exchange<'_> {
     ///
     /// An answer of any status that the policy does not retry is returned, 404 and 401 included.
     pub(crate) async fn call(self, call: &Call) -> Result<Answer> {
+        Ok(self.call_and_doubt(call).await?.0)
+    }
+
+    /// As [`call`](Self::call), and says whether an attempt before the last one may have been obeyed.
+    pub(crate) async fn call_and_doubt(self, call: &Call) -> Result<(Answer, bool)> {
         let mut attempt = 1;
+        let mut is_in_doubt = false;
         loop {
             let failure = match self.attempt(call).await {
-                Ok(answer) if !failure::is_transient(&answer, call.class) => return Ok(answer),
+                Ok(answer) if !failure::is_transient(&answer, call.class) => {
+                    return Ok((answer, is_in_doubt));
+                }
                 Ok(answer) => Failure::of_answer(answer).await,
                 Err(failure) => failure,
             };
+            is_in_doubt |= failure.may_be_obeyed();
             if self.wait(call.class, &failure, attempt).await {
                 attempt += 1;
             } else {
                 return Err(failure.error.with_attempts(attempt));
             }
         }
+    }
+
+    /// Asks the host whether it is a registry, without credentials. What may pass is tried once more and not as often as
+    /// the policy allows: this question is one that only comes up while another one is asked.
+    pub(crate) async fn ping(self, url: &Url, place: &Place, call: &Call) -> Option<Answer> {
+        const ATTEMPTS: u32 = 2;
+        for attempt in 1..=ATTEMPTS {
+            let failure = match self.probe(url, self.session.route(), place, call).await {
+                Ok(answer) if !failure::is_transient(&answer, Class::Repeatable) => {
+                    return Some(answer);
+                }
+                Ok(answer) => Failure::of_answer(answer).await,
+                Err(failure) => failure,
+            };
+            if attempt == ATTEMPTS || !self.wait(Class::Repeatable, &failure, attempt).await {
+                break;
+            }
+        }
+        None
     }
 
     /// Waits for as long as the policy says, and returns whether to try again.

@@ -1,6 +1,6 @@
 //! Removing manifests, tags and blobs.
 
-use http::Method;
+use http::{Method, StatusCode};
 use imgcore::Digest;
 
 use super::Remote;
@@ -46,8 +46,10 @@ impl Remote {
         call.lane = Lane::Writing;
         let site = self.origin();
         let exchange = site.exchange(self);
-        let answer = exchange.call(&call).await?;
-        if answer.status.is_success() {
+        let (answer, is_in_doubt) = exchange.call_and_doubt(&call).await?;
+        // What is not there any more may be gone because of the attempt whose answer was lost.
+        let is_gone = is_in_doubt && answer.status == StatusCode::NOT_FOUND;
+        if answer.status.is_success() || is_gone {
             return Ok(());
         }
         let error = exchange.refused(answer, &site.repository).await;

@@ -283,9 +283,9 @@ impl Session {
     pub(crate) async fn learn_by_ping(&self, exchange: Exchange<'_>, call: &Call) -> bool {
         let place = self.place(Operation::Ping, None);
         let url = self.endpoint().ping();
-        match exchange.probe(&url, self.route(), &place, call).await {
-            Ok(answer) => self.auth.learn(&url, &answer),
-            Err(_) => false,
+        match exchange.ping(&url, &place, call).await {
+            Some(answer) => self.auth.learn(&url, &answer),
+            None => false,
         }
     }
 

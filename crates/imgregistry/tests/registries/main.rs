@@ -12,6 +12,7 @@
 mod auth;
 mod edges;
 mod faults;
+mod matrix;
 mod messages;
 mod profiles;
 mod real;

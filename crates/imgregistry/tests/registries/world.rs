@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, LOCATION};
@@ -65,7 +65,8 @@ pub(crate) fn tag(text: &str) -> TagOrDigest {
 
 /// A small image of two layers and a config.
 pub(crate) fn image() -> Image {
-    image_with(&[20_000, 70_000])
+    static IMAGE: LazyLock<Image> = LazyLock::new(|| image_with(&[20_000, 70_000]));
+    IMAGE.clone()
 }
 
 /// An image with layers of about these sizes. They do not compress.
