@@ -83,7 +83,7 @@ pub(super) struct Setting<'a> {
 pub(super) fn measure(setting: &Setting<'_>) -> Result<String> {
     let (scratch, kept) = (Scratch::new("run")?, Scratch::new("registry")?);
     let registry = Registry::start(kept.path())?;
-    let mut section = "\n## eager pull into an OCI layout (`--row pull`)\n\n".to_owned();
+    let mut section = "\n## eager pull into an OCI layout (`--row pull`)\n\nThe output is the largest file of the layout.\n\n".to_owned();
     section.push_str(report::TABLE_HEAD);
     for image in &IMAGES {
         let name = push(setting, image, &registry)?;
