@@ -84,7 +84,12 @@ impl fmt::Display for Error {
             return Ok(());
         };
         for attempt in &self.0.attempts {
-            write!(f, "\n  {}: {}", attempt.origin, chain(&attempt.error))?;
+            write!(
+                f,
+                "\n  {}: {}",
+                attempt.origin,
+                imgstore::with_causes(&attempt.error)
+            )?;
         }
         Ok(())
     }
@@ -110,23 +115,6 @@ impl From<imgstore::Error> for Error {
             source,
         }))
     }
-}
-
-/// Joins an error and its causes, leaving out what was said already.
-pub(crate) fn chain(error: &dyn StdError) -> String {
-    let mut text = error.to_string();
-    let mut last = text.clone();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let said = cause.to_string();
-        if !last.contains(&said) {
-            text.push_str(": ");
-            text.push_str(&said);
-            last = said;
-        }
-        source = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]
@@ -164,6 +152,9 @@ mod tests {
         let only = vec![attempt("app@one.example", ErrorKind::NotFound, "not there")];
         let error = Error::no_origin("cannot pull app:1", only);
         assert_eq!(error.kind(), ErrorKind::NotFound);
-        assert_eq!(chain(&error), "cannot pull app:1: not there");
+        assert_eq!(
+            imgstore::with_causes(&error),
+            "cannot pull app:1: not there"
+        );
     }
 }

@@ -7,7 +7,7 @@ use imgcore::document::{Document, Nesting};
 use imgcore::{Descriptor, Digest};
 use imgstore::{BlobSourceExt, ErrorKind as StoreKind, MAX_DOCUMENT};
 
-use crate::error::{Attempt, chain};
+use crate::error::Attempt;
 use crate::{Error, ErrorKind, Image, Result};
 
 /// More documents than any image has that was not made to hurt.
@@ -277,7 +277,7 @@ impl Reader<'_> {
             if let Err(error) = source.blobs.read_all(descriptor, MAX_DOCUMENT).await {
                 attempts.push(Attempt {
                     source: source.name.to_string(),
-                    reason: chain(&error),
+                    reason: imgstore::with_causes(&error),
                 });
             }
         }

@@ -154,20 +154,3 @@ impl StdError for Error {
         self.0.source.as_deref().map(|source| source as _)
     }
 }
-
-/// Joins an error and its causes, leaving out what was said already.
-pub(crate) fn chain(error: &dyn StdError) -> String {
-    let mut text = error.to_string();
-    let mut last = text.clone();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let said = cause.to_string();
-        if !last.contains(&said) {
-            text.push_str(": ");
-            text.push_str(&said);
-            last = said;
-        }
-        source = cause.source();
-    }
-    text
-}

@@ -7,7 +7,6 @@ use imgcore::json::{Object, Value};
 use imgcore::{Digest, Tag};
 use imgregistry::TagOrDigest;
 
-use crate::error::chain;
 use crate::{Action, Batch, Error, Location, Plan};
 
 /// What came of a push: an outcome for each image, and what it took. As a text it is a list for people, and
@@ -178,7 +177,7 @@ fn image(image: &ImageReport) -> Value {
     object.set(
         "errors",
         errors
-            .map(|error| Value::from(chain(error)))
+            .map(|error| Value::from(imgstore::with_causes(error)))
             .collect::<Value>(),
     );
     object.into()
@@ -235,7 +234,11 @@ impl fmt::Display for ImageReport {
         }
         f.write_str(": failed")?;
         for error in &self.errors {
-            write!(f, "\n  {}", chain(error).replace('\n', "\n  "))?;
+            write!(
+                f,
+                "\n  {}",
+                imgstore::with_causes(error).replace('\n', "\n  ")
+            )?;
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use imgstore::BlobSource;
+use imgstore::{BlobSource, Chain};
 
 /// Stores with names, the near and cheap ones first. Cheap to clone; images share one.
 ///
@@ -45,6 +45,17 @@ impl Sources {
     /// Returns whether two lists are one and the same.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+/// Takes the names with the sources.
+impl From<&Chain> for Sources {
+    fn from(chain: &Chain) -> Self {
+        let sources = chain.named().map(|(name, blobs)| Source {
+            name: Arc::from(name),
+            blobs: Arc::clone(blobs),
+        });
+        Self(sources.collect())
     }
 }
 

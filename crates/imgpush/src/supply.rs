@@ -15,7 +15,7 @@ use imgstore::{
 };
 
 use crate::ahead::{WORTHWHILE, ahead};
-use crate::error::{Attempt, chain};
+use crate::error::Attempt;
 use crate::sources::Source;
 use crate::{Error, ErrorKind, Event, Location, Progress};
 
@@ -176,7 +176,7 @@ impl Supply {
     /// Notes that a source did not help.
     fn failed(&self, place: usize, digest: Digest, error: &imgstore::Error) {
         let source = self.0.sources[place].name.to_string();
-        let reason = chain(error);
+        let reason = imgstore::with_causes(error);
         self.0.progress.tell(Event::SourceFailed {
             digest,
             source: source.clone(),

@@ -16,8 +16,8 @@ use crate::{
 
 /// Sources that are asked in order: the near and cheap ones come first.
 ///
-/// A source counts for a blob only after it proved that it has it: it said so in [`BlobSource::stat`] or could not
-/// say, it opened the blob, and its first bytes arrived. Until then the next one takes over. A source that fails later
+/// A source counts for a blob only after it proved that it has it: it said so in [`BlobSource::stat`], with the right size,
+/// or could not say, it opened the blob, and its first bytes arrived. Until then the next one takes over. A source that fails later
 /// fails the read, for its first bytes are already with the caller.
 ///
 /// # Examples
@@ -35,17 +35,41 @@ use crate::{
 /// # Ok::<(), imgstore::Error>(())
 /// ```
 #[derive(Clone, Default)]
-pub struct Chain(Vec<Arc<dyn BlobSource>>);
+pub struct Chain(Vec<Link>);
+
+/// One source of a chain, with its name for messages.
+#[derive(Clone)]
+struct Link {
+    name: String,
+    source: Arc<dyn BlobSource>,
+}
 
 impl Chain {
-    /// Makes a chain; the first source is asked first.
+    /// Makes a chain of sources without names; the first one is asked first.
     pub fn new(sources: impl IntoIterator<Item = Arc<dyn BlobSource>>) -> Self {
-        Self(sources.into_iter().collect())
+        let mut chain = Self::default();
+        for source in sources {
+            chain.push(source);
+        }
+        chain
     }
 
     /// Adds a source that is asked after the others.
     pub fn push(&mut self, source: Arc<dyn BlobSource>) {
-        self.0.push(source);
+        let name = format!("source {}", self.0.len() + 1);
+        self.push_named(name, source);
+    }
+
+    /// Adds a source that is asked after the others. The error of a blob that is to be had nowhere names it: the name
+    /// must hold no secret.
+    pub fn push_named(&mut self, name: impl Into<String>, source: Arc<dyn BlobSource>) {
+        let name = name.into();
+        self.0.push(Link { name, source });
+    }
+
+    /// Returns the sources with their names, in order.
+    pub fn named(&self) -> impl Iterator<Item = (&str, &Arc<dyn BlobSource>)> {
+        self.0.iter().map(|link| (&*link.name, &link.source))
     }
 
     /// Goes through the sources that may have the blob until `attempt` works with one.
@@ -54,32 +78,37 @@ impl Chain {
         descriptor: &'a Descriptor,
         attempt: impl Fn(&'a dyn BlobSource) -> BoxFuture<'a, Result<T>>,
     ) -> Result<T> {
-        let mut first_error = None;
-        for source in &self.0 {
+        let mut search = Search::default();
+        for link in &self.0 {
+            let source = &*link.source;
             let tried = match source.stat_one(&descriptor.digest).await {
-                Ok(Presence::Absent) => continue,
-                Ok(_) => attempt(&**source).await,
+                Ok(Presence::Absent) => {
+                    search.lacked_by(link);
+                    continue;
+                }
+                Ok(Presence::Present { size }) if size != descriptor.size => {
+                    search.has_another_size(link, descriptor.size, size);
+                    continue;
+                }
+                Ok(_) => attempt(source).await,
                 // It could not say: some answer no questions and have the blob all the same.
-                Err(unanswered) => match attempt(&**source).await {
+                Err(unanswered) => match attempt(source).await {
                     Err(error) if error.kind() == ErrorKind::NotFound => Err(unanswered),
                     tried => tried,
                 },
             };
             match tried {
                 Ok(found) => return Ok(found),
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
-                // The error of a source that should have worked says more than the absence from the others.
-                Err(error) => first_error = first_error.or(Some(error)),
+                Err(error) => search.failed(link, &error),
             }
         }
-        let place = format_args!("any of {} sources", self.0.len());
-        Err(first_error.unwrap_or_else(|| Error::not_found(&descriptor.digest, place)))
+        Err(search.into_error(&descriptor.digest))
     }
 
     async fn stat_all(&self, digests: &[Digest]) -> Result<Vec<Presence>> {
         let mut answers = vec![Presence::Absent; digests.len()];
         let mut open: Vec<usize> = (0..digests.len()).collect();
-        for source in &self.0 {
+        for Link { source, .. } in &self.0 {
             if open.is_empty() {
                 break;
             }
@@ -98,6 +127,51 @@ impl Chain {
     }
 }
 
+/// Why the sources of a chain could not help with one blob.
+#[derive(Default)]
+struct Search {
+    reasons: Vec<String>,
+    /// What kept the first source that should have worked: it says more than the absence from the others.
+    kind: Option<ErrorKind>,
+}
+
+impl Search {
+    fn lacked_by(&mut self, link: &Link) {
+        self.note(link, "it is not there");
+    }
+
+    fn has_another_size(&mut self, link: &Link, expected: u64, actual: u64) {
+        self.tell(ErrorKind::SizeMismatch { expected, actual });
+        self.note(
+            link,
+            format_args!("it has {actual} bytes instead of {expected}"),
+        );
+    }
+
+    fn failed(&mut self, link: &Link, error: &Error) {
+        if error.kind() != ErrorKind::NotFound {
+            self.tell(error.kind());
+        }
+        self.note(link, error);
+    }
+
+    fn tell(&mut self, kind: ErrorKind) {
+        self.kind = self.kind.or(Some(kind));
+    }
+
+    fn note(&mut self, link: &Link, reason: impl fmt::Display) {
+        self.reasons.push(format!("{}: {reason}", link.name));
+    }
+
+    fn into_error(self, digest: &Digest) -> Error {
+        let tried = match self.reasons.as_slice() {
+            [] => "there is no place to look".to_owned(),
+            reasons => reasons.join("; "),
+        };
+        let text = format!("{digest} is to be had nowhere: {tried}");
+        Error::new(self.kind.unwrap_or(ErrorKind::NotFound), text)
+    }
+}
 impl BlobSource for Chain {
     fn stat<'a>(&'a self, digests: &'a [Digest]) -> BoxFuture<'a, Result<Vec<Presence>>> {
         Box::pin(self.stat_all(digests))
@@ -131,13 +205,15 @@ impl BlobSource for Chain {
     }
 
     fn local_path(&self, digest: &Digest) -> Option<PathBuf> {
-        self.0.iter().find_map(|source| source.local_path(digest))
+        let mut links = self.0.iter();
+        links.find_map(|link| link.source.local_path(digest))
     }
 }
 
 impl fmt::Debug for Chain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Chain of {} sources", self.0.len())
+        let names = self.0.iter().map(|link| &link.name);
+        f.debug_list().entries(names).finish()
     }
 }
 
@@ -223,9 +299,16 @@ mod tests {
     fn an_empty_chain_has_nothing() {
         let error = blocking::read_all(&Chain::default(), &hello(), 5).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);
-        assert!(
-            error.to_string().ends_with("in any of 0 sources"),
-            "{error}"
-        );
+        insta::assert_snapshot!(error, @"sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824 is to be had nowhere: there is no place to look");
+    }
+
+    #[test]
+    fn each_source_that_did_not_help_is_named_with_its_reason() {
+        let (short, empty) = (MemoryStore::new(), MemoryStore::new());
+        short.insert_unchecked(hello().digest, "hell");
+        let mut chain = Chain::new([Arc::new(empty) as _]);
+        chain.push_named("short", Arc::new(short));
+        let error = blocking::read_all(&chain, &hello(), 5).unwrap_err();
+        insta::assert_snapshot!(error, @"sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824 is to be had nowhere: source 1: it is not there; short: it has 4 bytes instead of 5");
     }
 }

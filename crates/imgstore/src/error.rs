@@ -139,6 +139,33 @@ impl Error {
     }
 }
 
+/// Joins an error and its causes on one line, leaving out what was said already.
+///
+/// # Examples
+///
+/// ```
+/// use imgstore::{Error, ErrorKind, with_causes};
+///
+/// let cause = Error::new(ErrorKind::Denied, "status 403");
+/// let error = Error::new(ErrorKind::Denied, "cannot read app:1").with_source(cause);
+/// assert_eq!(with_causes(&error), "cannot read app:1: status 403");
+/// ```
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut last = text.clone();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let said = cause.to_string();
+        if !last.contains(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+            last = said;
+        }
+        source = cause.source();
+    }
+    text
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.message)

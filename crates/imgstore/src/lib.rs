@@ -65,7 +65,7 @@ pub use copy::{Copied, copy};
 pub use directory::{
     DirectoryOptions, DirectoryStore, Durability, OutsideLinks, Placed, Placement, StagedBlob,
 };
-pub use error::{Error, ErrorKind, Result};
+pub use error::{Error, ErrorKind, Result, with_causes};
 pub use layout::{
     CONTAINERD_NAME, LayoutIndex, MARKER_CONTENT, MAX_DOCUMENT, OciLayout, REF_NAME, Selector,
 };

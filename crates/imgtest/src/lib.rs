@@ -30,3 +30,18 @@ pub mod peer;
 pub mod registry;
 pub mod tar;
 pub mod tree;
+
+/// Bytes that no codec makes smaller, the same ones on every run.
+#[must_use]
+pub fn noise(seed: u64, size: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut bytes = Vec::with_capacity(size + 8);
+    while bytes.len() < size {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend_from_slice(&state.to_le_bytes());
+    }
+    bytes.truncate(size);
+    bytes
+}

@@ -12,7 +12,7 @@ use crate::cli::Run;
 use crate::context::Context;
 use crate::deploy::{
     Deployment, Overrides, Request, SharingOverrides, SignArguments, Signers, Sink,
-    SourceArguments, Sources, layer_places,
+    SourceArguments, add_registries, layer_places, open_sources,
 };
 use crate::network::{Direction, Network, NetworkArguments};
 use crate::push::{PushArguments, ShowArguments};
@@ -130,9 +130,9 @@ impl Run for Arguments {
             None => Direction::Push,
         };
         let network = Network::open_for(direction, context, &self.network, &hosts)?;
-        let sources = Sources::open(context, &self.sources, &request, &network)?;
+        let mut sources = open_sources(context, &self.sources, &request, &network)?;
         if let Some(sink) = &self.sink {
-            let sources = sources.with_registries(&request, &network)?;
+            add_registries(&mut sources, &request, &network)?;
             return sink.write(context, &request, platform.as_ref(), &network, &sources);
         }
         if platform.is_some() {

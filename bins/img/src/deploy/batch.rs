@@ -6,11 +6,11 @@ use std::sync::Arc;
 use imgcore::deploy::{Command, Operation};
 use imgcore::{Descriptor, Digest, RegistryHost, Repository, Tag};
 use imgpush::{Dedup, Image, Location, Options, Report};
-use imgstore::archive;
+use imgstore::{Chain, archive};
 
 use super::request::{Request, Step};
 use super::sign::Signature;
-use super::sources::{Sources, layer_places};
+use super::sources::layer_places;
 use crate::report::{Explain as _, Failure};
 
 /// How blobs for several repositories are sent.
@@ -74,7 +74,7 @@ impl<'a> Groups<'a> {
     /// Fails for names that are none.
     pub(crate) fn of(
         request: &'a Request,
-        sources: &Sources,
+        sources: &Chain,
         options: &Options,
         overrides: &SharingOverrides,
     ) -> Result<Self, Failure> {
@@ -82,7 +82,7 @@ impl<'a> Groups<'a> {
             all: Vec::new(),
             placed: Vec::new(),
             request,
-            sources: sources.for_push(),
+            sources: imgpush::Sources::from(sources),
             places: layer_places(request)?,
             signatures: Vec::new(),
         };

@@ -13,4 +13,6 @@ pub(crate) use self::request::{Overrides, Request};
 pub(crate) use self::run::Deployment;
 pub(crate) use self::sign::{SignArguments, Signers};
 pub(crate) use self::sink::Sink;
-pub(crate) use self::sources::{SourceArguments, Sources, files_of, hash_file, layer_places};
+pub(crate) use self::sources::{
+    SourceArguments, add_registries, files_of, hash_file, layer_places, open_sources,
+};

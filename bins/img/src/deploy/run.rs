@@ -3,12 +3,12 @@
 use std::fmt::Write as _;
 
 use imgpush::{Location, Options, Report};
+use imgstore::Chain;
 use serde_json::{Value, json};
 
 use super::batch::{Groups, Outcome, SharingOverrides};
 use super::request::Request;
 use super::sign::Signers;
-use super::sources::Sources;
 use crate::context::Context;
 use crate::network::Network;
 use crate::push::{self, ShowArguments, reference, summary};
@@ -34,7 +34,7 @@ impl Deployment<'_> {
         request: &Request,
         signers: &Signers,
         network: &Network,
-        sources: &Sources,
+        sources: &Chain,
     ) -> Result<(), Failure> {
         let mut groups = Groups::of(request, sources, &self.options, &self.sharing)?;
         if self.show.dry_run {

@@ -10,8 +10,8 @@ use tempfile::TempDir;
 use crate::containerd::Containerd;
 use crate::demo::{EXPECTED_LINE, demo};
 use crate::estargz_image::{Image, image};
-use crate::estargz_layer::corpus::noise;
 use crate::tool::{copy_tree, succeed, text, tool};
+use imgtest::noise;
 
 /// What nobody reads, in the same layer as the program.
 const BULK: usize = 24 << 20;

@@ -11,8 +11,8 @@ use imgtest::peer::{Access, Answered, DockerRegistry, Running, TokenServer};
 use imgtest::tar::{file, tar_of};
 use tempfile::TempDir;
 
-use crate::estargz_layer::corpus::noise;
 use crate::tool::{img, succeed, text, tool};
+use imgtest::noise;
 
 /// A registry that has an image for three platforms.
 struct Served {

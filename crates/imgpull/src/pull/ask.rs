@@ -9,7 +9,6 @@ use imgcore::{Descriptor, Document, MediaType};
 use imgregistry::protocol::url::TagOrDigest;
 use imgstore::BlobStream;
 
-use crate::error::chain;
 use crate::{Attempt, Error, Event, Origin, Progress, Result};
 
 /// Origins in the order in which they are asked.
@@ -102,7 +101,7 @@ impl Origins {
         self.progress.tell(Event::Failed {
             what: what.to_string(),
             origin: place.into(),
-            reason: chain(error),
+            reason: imgstore::with_causes(error),
         });
     }
 }

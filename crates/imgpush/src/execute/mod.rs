@@ -17,7 +17,6 @@ use tokio::sync::Mutex;
 
 use self::graph::{Graph, Phase, Turn};
 use self::watch::Requests;
-use crate::error::chain;
 use crate::report::Effect;
 use crate::supply::Tally;
 use crate::{
@@ -282,7 +281,7 @@ impl Executor<'_> {
         self.progress.tell(Event::Failed {
             what,
             to: (*step.to).clone(),
-            reason: chain(error),
+            reason: imgstore::with_causes(error),
         });
     }
 }

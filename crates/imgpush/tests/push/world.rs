@@ -11,6 +11,7 @@ use imgserve::http::Handler;
 use imgstore::MemoryStore;
 use imgtar::Codec;
 use imgtest::image::{Image as Built, ImageBuilder, ImageIndex};
+pub(crate) use imgtest::noise;
 use imgtest::registry::{InProcess, Recorder, RequestClass, Wire};
 use imgtest::tar::{file, tar_of};
 
@@ -143,20 +144,6 @@ pub(crate) fn built_for(architecture: &str, layers: &[u64], size: usize) -> Buil
 
 pub(crate) fn layer(seed: u64, size: usize) -> Vec<u8> {
     tar_of([file(format!("file-{seed}"), noise(seed + 1, size))])
-}
-
-/// Bytes that look random and are always the same.
-pub(crate) fn noise(seed: u64, size: usize) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut bytes = Vec::with_capacity(size + 8);
-    while bytes.len() < size {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        bytes.extend_from_slice(&state.to_le_bytes());
-    }
-    bytes.truncate(size);
-    bytes
 }
 
 pub(crate) fn store_of(blobs: &BTreeMap<Digest, Vec<u8>>) -> Arc<MemoryStore> {

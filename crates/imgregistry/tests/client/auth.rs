@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use imgauth::{Answer, Fixed, Lookup, RegistryCredential, RegistryKeychain, Resolution};
 use imgcore::{RegistryHost, Repository, Tag};
-use imgregistry::{ErrorKind, Event, Observer, Role, TagOrDigest};
+use imgregistry::{ErrorKind, Event, Observer, Remote, Role, TagOrDigest};
 use imgserve::http::Handler;
 use imgtest::registry::{
     ExpiresIn, Guard, InProcess, Post, Recorder, RequestClass, TokenOptions, TokenServer, answer,
@@ -266,8 +266,9 @@ async fn a_keychain_that_remembers_hears_of_a_refusal_and_gives_something_newer(
     assert_eq!(keychain.refusals.load(Ordering::Relaxed), 1);
 }
 
-#[tokio::test]
-async fn credentials_that_a_token_server_refuses_are_asked_for_once_more() {
+/// A registry whose token server takes the second password that the keychain has: the keychain, the repository, and what
+/// the token server is asked.
+fn with_the_second_password() -> (Arc<Remembering>, Remote, Arc<Recorder>) {
     let mut options = TokenOptions::default();
     options.anonymous = false;
     let password = "imgkit-canary-1".to_owned();
@@ -277,22 +278,20 @@ async fn credentials_that_a_token_server_refuses_are_asked_for_once_more() {
         RegistryCredential::basic("user", format!("imgkit-canary-{number}"))
     }));
     let repository = remote(hasty(guarded.network).keychain(keychain.clone()));
+    (keychain, repository, guarded.tokens)
+}
+
+#[tokio::test]
+async fn credentials_that_a_token_server_refuses_are_asked_for_once_more() {
+    let (keychain, repository, tokens) = with_the_second_password();
     repository.manifest(&tag()).await.unwrap();
     assert_eq!(keychain.refusals.load(Ordering::Relaxed), 1);
-    assert_eq!(guarded.tokens.len(), 2, "one refusal, one token");
+    assert_eq!(tokens.len(), 2, "one refusal, one token");
 }
 
 #[tokio::test]
 async fn of_many_that_are_refused_together_one_says_so() {
-    let mut options = TokenOptions::default();
-    options.anonymous = false;
-    let password = "imgkit-canary-1".to_owned();
-    options.users.insert("user".to_owned(), password);
-    let guarded = guarded(options);
-    let keychain = Arc::new(Remembering::of(|number| {
-        RegistryCredential::basic("user", format!("imgkit-canary-{number}"))
-    }));
-    let repository = remote(hasty(guarded.network).keychain(keychain.clone()));
+    let (keychain, repository, _) = with_the_second_password();
     let at = tag();
     let reads = (0..8).map(|_| repository.manifest(&at));
     for read in futures_util::future::join_all(reads).await {

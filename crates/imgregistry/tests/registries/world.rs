@@ -16,6 +16,7 @@ use imgserve::http::Handler;
 use imgstore::{Begin, BlobSink, BlobSourceExt as _};
 use imgtar::Codec;
 use imgtest::image::{Image, ImageBuilder};
+pub(crate) use imgtest::noise;
 use imgtest::registry::{CANARY, InProcess, Wire};
 use imgtest::tar::{file, tar_of};
 
@@ -78,20 +79,6 @@ pub(crate) fn image_with(sizes: &[usize]) -> Image {
         builder = builder.layer(&layer, Codec::None);
     }
     builder.build()
-}
-
-/// Bytes that look random and are always the same.
-pub(crate) fn noise(seed: u64, size: usize) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut bytes = Vec::with_capacity(size + 8);
-    while bytes.len() < size {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        bytes.extend_from_slice(&state.to_le_bytes());
-    }
-    bytes.truncate(size);
-    bytes
 }
 
 /// Puts an image into a registry, past everything that stands before it.

@@ -13,7 +13,7 @@ use super::Mode;
 use crate::cli::Run;
 use crate::cli::value::Integer;
 use crate::context::Context;
-use crate::deploy::{Groups, Overrides, Request, SharingOverrides, SourceArguments, Sources};
+use crate::deploy::{Groups, Overrides, Request, SharingOverrides, SourceArguments, open_sources};
 use crate::network::{Direction, Display, Network, NetworkArguments};
 use crate::output;
 use crate::push;
@@ -116,7 +116,7 @@ impl Arguments {
             .collect();
         let network = Network::open_for(Direction::Push, context, &self.network, &hosts)?;
         let layouts = SourceArguments::of_layouts(self.oci_layout.clone());
-        let sources = Sources::open(context, &layouts, request, &network)?;
+        let sources = open_sources(context, &layouts, request, &network)?;
         let mut options = Options::default();
         options.jobs = usize::try_from(self.jobs.0).unwrap_or(1).max(1);
         let mut groups = Groups::of(request, &sources, &options, &SharingOverrides::default())?;

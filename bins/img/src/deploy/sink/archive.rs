@@ -8,11 +8,10 @@ use imgcore::document::{Manifest, Raw};
 use imgcore::platform::best_match;
 use imgcore::{Descriptor, Platform};
 use imgstore::archive::{Content, DockerImage, Export, docker_manifest, layout_index};
-use imgstore::{BlobSource, CONTAINERD_NAME, OciLayout, REF_NAME, copy};
+use imgstore::{BlobSource, CONTAINERD_NAME, Chain, OciLayout, REF_NAME, copy};
 
 use super::Image;
 use crate::context::Context;
-use crate::deploy::sources::Sources;
 use crate::network::Network;
 use crate::output::{Outputs, Pending};
 use crate::report::{Explain as _, Failure};
@@ -25,7 +24,7 @@ pub(super) fn layout(
     path: &Path,
     images: &[Image<'_>],
     network: &Network,
-    sources: &Sources,
+    sources: &Chain,
 ) -> Result<(), Failure> {
     let layout = OciLayout::create(path)?;
     layout.remove_leftovers()?;
@@ -50,7 +49,7 @@ pub(super) fn oci_tar(
     context: &Context,
     path: &Path,
     images: &[Image<'_>],
-    sources: &Sources,
+    sources: &Chain,
 ) -> Result<(), Failure> {
     let mut export = Export::oci(index(images));
     add_blobs(&mut export, images, sources);
@@ -63,7 +62,7 @@ pub(super) fn docker_save(
     path: &Path,
     images: &[Image<'_>],
     platform: Option<&Platform>,
-    sources: &Sources,
+    sources: &Chain,
 ) -> Result<(), Failure> {
     let mut docker = Vec::new();
     for image in images {
@@ -117,7 +116,7 @@ fn entries(image: &Image<'_>) -> Vec<Descriptor> {
     entries.collect()
 }
 
-fn add_blobs(export: &mut Export, images: &[Image<'_>], sources: &Sources) {
+fn add_blobs(export: &mut Export, images: &[Image<'_>], sources: &Chain) {
     let store: Arc<dyn BlobSource> = Arc::new(sources.clone());
     for image in images {
         for (_, bytes) in image.documents() {

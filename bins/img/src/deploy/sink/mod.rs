@@ -12,11 +12,11 @@ use clap::builder::{
 };
 use imgcore::deploy::Command;
 use imgcore::{Descriptor, Digest, Platform};
+use imgstore::Chain;
 use imgstore::archive::{describe_index, describe_manifest};
 use imgstore::walk::Contents;
 
 use super::request::{Request, Step};
-use super::sources::Sources;
 use crate::context::Context;
 use crate::network::Network;
 use crate::report::{Explain as _, Failure};
@@ -79,7 +79,7 @@ impl Sink {
         request: &Request,
         platform: Option<&Platform>,
         network: &Network,
-        sources: &Sources,
+        sources: &Chain,
     ) -> Result<(), Failure> {
         let images = read_images(request, network, sources)?;
         // Blobs are read on this thread, and some come from registries.
@@ -118,7 +118,7 @@ struct Image<'a> {
 fn read_images<'a>(
     request: &'a Request,
     network: &Network,
-    sources: &Sources,
+    sources: &Chain,
 ) -> Result<Vec<Image<'a>>, Failure> {
     let mut images: Vec<Image<'a>> = Vec::new();
     let mut places: BTreeMap<Digest, usize> = BTreeMap::new();

@@ -16,13 +16,12 @@ use fs_err as fs;
 use imgcore::{Descriptor, Digest};
 use imgpush::Location;
 use imgstore::archive::layout_index;
-use imgstore::{LayoutIndex, blocking};
+use imgstore::{Chain, LayoutIndex, blocking};
 use serde_json::{Value, json};
 
 use super::{Image, is_load};
 use crate::context::Context;
 use crate::deploy::request::Step;
-use crate::deploy::sources::Sources;
 use crate::output::{self, Outputs, Pending};
 use crate::report::{Explain as _, Failure};
 use crate::sys;
@@ -36,7 +35,7 @@ pub(super) fn write(
     root: &Path,
     is_flat: bool,
     images: &[Image<'_>],
-    sources: &Sources,
+    sources: &Chain,
 ) -> Result<(), Failure> {
     let place = |destination: &Location| {
         let mut path = root.to_owned();
@@ -95,7 +94,7 @@ impl Repository {
         &self,
         context: &Context,
         image: &Image<'_>,
-        sources: &Sources,
+        sources: &Chain,
     ) -> Result<(), Failure> {
         for name in ["blobs", "manifests", "tags"] {
             fs::create_dir_all(self.0.join(name))?;
@@ -114,7 +113,7 @@ impl Repository {
         &self,
         context: &Context,
         blob: &Descriptor,
-        sources: &Sources,
+        sources: &Chain,
     ) -> Result<(), Failure> {
         let path = self.0.join("blobs").join(blob.digest.to_string());
         if is_whole(&path, blob) {

@@ -9,9 +9,8 @@ use clap::builder::{OsStringValueParser, TypedValueParser as _, ValueParserFacto
 use fs_err as fs;
 use imgauth::Environment;
 use imgcore::{Algorithm, Digest};
-use imgstore::{BlobSource, DirectoryOptions, DirectoryStore, OutsideLinks};
+use imgstore::{BlobSource, Chain, DirectoryOptions, DirectoryStore, OutsideLinks};
 
-use super::Sources;
 use super::files::{DiskCache, Files, Proof, hash_file};
 use super::registries::Registries;
 use crate::commands::LayerHints;
@@ -94,122 +93,120 @@ impl ValueParserFactory for LayerFile {
     }
 }
 
-impl Sources {
-    /// Gathers the places on this machine for what a request needs: files that were named, layouts, runfiles, hints,
-    /// and disk caches.
-    ///
-    /// # Errors
-    ///
-    /// Fails if a file or directory that was named is not there.
-    pub(crate) fn open(
-        context: &Context,
-        arguments: &SourceArguments,
-        request: &Request,
-        network: &Network,
-    ) -> Result<Self, Failure> {
-        let environment = credentials::environment();
-        let mut sources = Self::default();
-        let named = named_files(context, &arguments.layer)?;
-        if !named.is_empty() {
-            sources.push("--layer", Arc::new(named));
-        }
-        for directory in &arguments.oci_layout {
-            let blobs = open_layout(&context.path(directory));
-            let blobs = blobs.explain(|| format!("--oci-layout {}", directory.display()))?;
-            sources.push(directory.display().to_string(), Arc::new(blobs));
-        }
-        if let Some(prefix) = &arguments.runfiles_root_symlinks_prefix {
-            let program = std::env::args_os().next().map(PathBuf::from);
-            let runfiles = Runfiles::find(&environment, program.as_deref());
-            sources.add_runfiles(&runfiles, prefix, request);
-            sources.add_hints(context, &environment, &runfiles, prefix);
-        }
-        if let Some(directory) = environment.path("IMG_DISK_CACHE") {
-            let name = format!("disk cache {}", directory.display());
-            sources.push(name, Arc::new(DiskCache::new(directory)));
-        }
-        if let Some(cache) = &network.cache {
-            let name = format!("cache {}", cache.root().display());
-            sources.push(name, Arc::new(cache.clone()));
-        }
-        Ok(sources)
+/// Gathers the places on this machine for what a request needs: files that were named, layouts, runfiles, hints,
+/// and disk caches.
+///
+/// # Errors
+///
+/// Fails if a file or directory that was named is not there.
+pub(crate) fn open_sources(
+    context: &Context,
+    arguments: &SourceArguments,
+    request: &Request,
+    network: &Network,
+) -> Result<Chain, Failure> {
+    let environment = credentials::environment();
+    let mut sources = Chain::default();
+    let named = named_files(context, &arguments.layer)?;
+    if !named.is_empty() {
+        sources.push_named("--layer", Arc::new(named));
     }
-
-    /// Adds the registries that a request names for its layers.
-    ///
-    /// # Errors
-    ///
-    /// Fails for a name that is none.
-    pub(crate) fn with_registries(
-        mut self,
-        request: &Request,
-        network: &Network,
-    ) -> Result<Self, Failure> {
-        let registries = Registries::of(request, network)?;
-        if !registries.is_empty() {
-            self.push("registries", Arc::new(registries));
-        }
-        Ok(self)
+    for directory in &arguments.oci_layout {
+        let blobs = open_layout(&context.path(directory));
+        let blobs = blobs.explain(|| format!("--oci-layout {}", directory.display()))?;
+        sources.push_named(directory.display().to_string(), Arc::new(blobs));
     }
+    if let Some(prefix) = &arguments.runfiles_root_symlinks_prefix {
+        let program = std::env::args_os().next().map(PathBuf::from);
+        let runfiles = Runfiles::find(&environment, program.as_deref());
+        add_runfiles(&mut sources, &runfiles, prefix, request);
+        add_hints(&mut sources, context, &environment, &runfiles, prefix);
+    }
+    if let Some(directory) = environment.path("IMG_DISK_CACHE") {
+        let name = format!("disk cache {}", directory.display());
+        sources.push_named(name, Arc::new(DiskCache::new(directory)));
+    }
+    if let Some(cache) = &network.cache {
+        let name = format!("cache {}", cache.root().display());
+        sources.push_named(name, Arc::new(cache.clone()));
+    }
+    Ok(sources)
+}
 
-    fn add_runfiles(&mut self, runfiles: &Runfiles, prefix: &str, request: &Request) {
-        let mut layers = Files::new("runfiles", Proof::Size);
-        let mut layouts = Vec::new();
-        for step in &request.operations {
-            let operation = format!("{prefix}{}", step.place);
-            if let Some(directory) = runfiles.path(&format!("{operation}/sparse_oci_layout"))
-                && let Ok(blobs) = open_layout(&directory)
-            {
-                layouts.push(blobs);
-            }
-            for (m, manifest) in step.operation.manifests.iter().enumerate() {
-                for (l, blob) in manifest.layer_blobs.iter().enumerate() {
-                    let name = format!("{operation}/manifests/{m}/layer/{l}");
-                    if let Some(path) = runfiles.path(&name) {
-                        layers.add(blob.layer.digest, path);
-                    }
+/// Adds the registries that a request names for its layers.
+///
+/// # Errors
+///
+/// Fails for a name that is none.
+pub(crate) fn add_registries(
+    sources: &mut Chain,
+    request: &Request,
+    network: &Network,
+) -> Result<(), Failure> {
+    let registries = Registries::of(request, network)?;
+    if !registries.is_empty() {
+        sources.push_named("registries", Arc::new(registries));
+    }
+    Ok(())
+}
+
+fn add_runfiles(sources: &mut Chain, runfiles: &Runfiles, prefix: &str, request: &Request) {
+    let mut layers = Files::new("runfiles", Proof::Size);
+    let mut layouts = Vec::new();
+    for step in &request.operations {
+        let operation = format!("{prefix}{}", step.place);
+        if let Some(directory) = runfiles.path(&format!("{operation}/sparse_oci_layout"))
+            && let Ok(blobs) = open_layout(&directory)
+        {
+            layouts.push(blobs);
+        }
+        for (m, manifest) in step.operation.manifests.iter().enumerate() {
+            for (l, blob) in manifest.layer_blobs.iter().enumerate() {
+                let name = format!("{operation}/manifests/{m}/layer/{l}");
+                if let Some(path) = runfiles.path(&name) {
+                    layers.add(blob.layer.digest, path);
                 }
             }
         }
-        if !layers.is_empty() {
-            self.push("runfiles", Arc::new(layers));
-        }
-        for layout in layouts {
-            self.push("layout in runfiles", Arc::new(layout));
-        }
     }
+    if !layers.is_empty() {
+        sources.push_named("runfiles", Arc::new(layers));
+    }
+    for layout in layouts {
+        sources.push_named("layout in runfiles", Arc::new(layout));
+    }
+}
 
-    /// Adds the outputs of the workspace that hints name. A build says them for where it ran: what is not there, or not
-    /// any more, is no error.
-    fn add_hints(
-        &mut self,
-        context: &Context,
-        environment: &Environment,
-        runfiles: &Runfiles,
-        prefix: &str,
-    ) {
-        let (Some(workspace), Some(path)) = (
-            environment.path("BUILD_WORKSPACE_DIRECTORY"),
-            runfiles.path(&format!("{prefix}layer_hints")),
-        ) else {
+/// Adds the outputs of the workspace that hints name. A build says them for where it ran: what is not there, or not
+/// any more, is no error.
+fn add_hints(
+    sources: &mut Chain,
+    context: &Context,
+    environment: &Environment,
+    runfiles: &Runfiles,
+    prefix: &str,
+) {
+    let (Some(workspace), Some(path)) = (
+        environment.path("BUILD_WORKSPACE_DIRECTORY"),
+        runfiles.path(&format!("{prefix}layer_hints")),
+    ) else {
+        return;
+    };
+    let hints = match LayerHints::read(context, &path) {
+        Ok(hints) => hints,
+        Err(failure) => {
+            context
+                .report
+                .note(format_args!("layer hints are passed over: {failure}"));
             return;
-        };
-        let hints = match LayerHints::read(context, &path) {
-            Ok(hints) => hints,
-            Err(failure) => {
-                context
-                    .report
-                    .note(format_args!("layer hints are passed over: {failure}"));
-                return;
-            }
-        };
-        let mut files = Files::new("layer hints", Proof::Content);
-        for (digest, path) in hints.paths() {
-            files.add(digest, workspace.join(path));
         }
-        if !files.is_empty() {
-            self.push("layer hints", Arc::new(files));
-        }
+    };
+    let mut files = Files::new("layer hints", Proof::Content);
+    for (digest, path) in hints.paths() {
+        files.add(digest, workspace.join(path));
+    }
+    if !files.is_empty() {
+        sources.push_named("layer hints", Arc::new(files));
     }
 }
 

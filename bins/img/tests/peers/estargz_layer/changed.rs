@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use imgtest::oracle::estargz::verify;
 use tempfile::TempDir;
 
-use super::corpus::noise;
 use super::{Layer, mixed_layer};
+use imgtest::noise;
 
 /// The size of an eStargz layer's last gzip member, which is empty and tells where the TOC starts.
 const FOOTER: usize = 51;

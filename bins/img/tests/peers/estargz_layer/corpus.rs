@@ -3,19 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Bytes that no codec makes smaller, the same ones on every run.
-pub(crate) fn noise(seed: u64, size: usize) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-    let mut bytes = Vec::with_capacity(size + 8);
-    while bytes.len() < size {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        bytes.extend(state.to_le_bytes());
-    }
-    bytes.truncate(size);
-    bytes
-}
+use imgtest::noise;
 
 /// Text that every codec makes smaller.
 fn prose(seed: usize, size: usize) -> Vec<u8> {

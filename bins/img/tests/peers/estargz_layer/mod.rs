@@ -16,8 +16,9 @@ use proptest::test_runner::TestRunner;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use self::corpus::{mixed_files, noise, write_mixed_tree};
+use self::corpus::{mixed_files, write_mixed_tree};
 use crate::tool::{img, succeed, tool};
+use imgtest::noise;
 
 /// An eStargz layer, and what its metadata says.
 struct Layer {
