@@ -79,6 +79,18 @@ impl Effect {
     }
 }
 
+/// Returns why a step failed: its own error, or that of what it needs. A step without an effect was never taken.
+pub(crate) fn cause(plan: &Plan, effects: &[Option<Effect>], step: usize) -> Option<Error> {
+    match &effects[step] {
+        Some(Effect::Failed(error)) => Some(error.clone()),
+        Some(_) => None,
+        None => {
+            let mut needs = plan.steps()[step].needs.iter();
+            needs.find_map(|&need| cause(plan, effects, need))
+        }
+    }
+}
+
 impl Report {
     pub(crate) fn new(batch: &Batch, plan: &Plan, effects: &[Option<Effect>]) -> Self {
         let mut report = Self::default();
@@ -88,10 +100,10 @@ impl Report {
         for (member, planned) in batch.members().iter().zip(&plan.images) {
             let mut errors = planned.refusals.clone();
             for &step in &planned.steps {
-                if let Some(Effect::Failed(error)) = &effects[step]
-                    && !errors.iter().any(|known| known.is_same(error))
+                if let Some(error) = cause(plan, effects, step)
+                    && !errors.iter().any(|known| known.is_same(&error))
                 {
-                    errors.push(error.clone());
+                    errors.push(error);
                 }
             }
             report.images.push(ImageReport {

@@ -17,7 +17,7 @@ use tokio::sync::Mutex;
 
 use self::graph::{Graph, Phase, Turn};
 use self::watch::Requests;
-use crate::report::Effect;
+use crate::report::{Effect, cause};
 use crate::supply::Tally;
 use crate::{
     Action, Batch, Error, Event, Image, Location, Options, Plan, Progress, Report, Step, plan,
@@ -232,21 +232,9 @@ impl Executor<'_> {
             .and_then(|blob| blob.mount.as_ref()?.after);
         match after {
             Some(after) if turn.phase != Phase::Start && !graph.is_done(after) => {
-                Err(self.cause(effects, after))
+                Err(cause(self.plan, effects, after))
             }
             _ => Ok(()),
-        }
-    }
-
-    /// Returns why a step failed: its own error, or that of what it needs.
-    fn cause(&self, effects: &[Option<Effect>], step: usize) -> Option<Error> {
-        match &effects[step] {
-            Some(Effect::Failed(error)) => Some(error.clone()),
-            Some(_) => None,
-            None => {
-                let needs = self.plan.steps()[step].needs.iter();
-                needs.clone().find_map(|&need| self.cause(effects, need))
-            }
         }
     }
 

@@ -12,7 +12,7 @@ use imgtest::image::{Image as Built, index_of};
 use imgtest::registry::customs::{Accustomed, Customs};
 use imgtest::registry::{Fault, Faults, RequestClass, Rule};
 
-use super::world::{ORIGIN, World, built, built_for, index_to, location, to};
+use super::world::{ORIGIN, World, built, built_for, index_to, location, sources_of, to};
 
 /// A signature of an image, say.
 pub(crate) fn artifact(subject: &Descriptor, kind: &str) -> Image {
@@ -84,6 +84,27 @@ async fn referrers_follow_their_subject() {
     assert_listed(&world, &image, &[&one, &other], false).await;
     world.push(images).await;
     assert_eq!(world.registry.count(RequestClass::PutManifest), 0);
+}
+
+#[tokio::test]
+async fn a_referrer_fails_with_its_subject() {
+    let world = World::new();
+    let image = built(&[1]);
+    let mut blobs = image.blobs.clone();
+    blobs.remove(&image.layers[0].digest);
+    let mut broken = to(&image, "team/app", "v1");
+    broken.sources = sources_of(&blobs);
+    let signature = artifact(&image.manifest, "application/x-signature");
+    let images = [broken, signature];
+    let report = world.try_push(images, &Options::default()).await;
+    assert_eq!(world.registry.count(RequestClass::PutManifest), 0);
+    let [of_subject] = report.images[0].errors.as_slice() else {
+        panic!("{report}");
+    };
+    let [of_referrer] = report.images[1].errors.as_slice() else {
+        panic!("{report}");
+    };
+    assert!(of_referrer.is_same(of_subject), "{report}");
 }
 
 #[tokio::test]
