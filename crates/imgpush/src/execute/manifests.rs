@@ -1,6 +1,7 @@
 //! Manifests, indexes and tags.
 
-use imgcore::{Descriptor, Digest};
+use bytes::Bytes;
+use imgcore::{Descriptor, Digest, MediaType};
 use imgregistry::{ErrorKind as RegistryKind, Remote, TagOrDigest};
 
 use super::{Executor, referrers};
@@ -49,15 +50,15 @@ impl Executor<'_> {
         referrers::list(remote, &subject, referrer).await
     }
 
-    /// Returns whether it was written: somebody else may have been faster.
+    /// Returns whether it was written; otherwise it stands there, because somebody else was faster.
     async fn put(&self, step: &Step, manifest: &ManifestStep, remote: &Remote) -> Result<bool> {
         let (image, node) = manifest.node;
         let node = &self.batch.members()[image].nodes()[node];
-        let Some(body) = &node.body else {
-            return Ok(false);
+        let (media_type, bytes) = match &node.body {
+            Some(body) => (node.descriptor.media_type.clone(), body.bytes.clone()),
+            None => held(step, node.descriptor.digest, remote).await?,
         };
-        let media_type = &node.descriptor.media_type;
-        let put = remote.put_manifest(&manifest.at, media_type, body.bytes.clone());
+        let put = remote.put_manifest(&manifest.at, &media_type, bytes);
         match (put.await, &manifest.at) {
             (Ok(put), _) => {
                 if !put.processed_subject
@@ -80,6 +81,20 @@ impl Executor<'_> {
                 let what = format!("{at} is not written to {}", step.to);
                 Err(Error::registry(what, error))
             }
+        }
+    }
+}
+
+/// Reads a document that no source has from the repository that is to have it under one more name.
+async fn held(step: &Step, digest: Digest, remote: &Remote) -> Result<(MediaType, Bytes)> {
+    match remote.manifest(&TagOrDigest::Digest(digest)).await {
+        Ok(held) => {
+            let bytes = Bytes::copy_from_slice(held.document.bytes());
+            Ok((held.descriptor.media_type, bytes))
+        }
+        Err(error) => {
+            let what = format!("no source has {digest}, and {} does not give it", step.to);
+            Err(Error::registry(what, error))
         }
     }
 }

@@ -66,6 +66,12 @@ async fn assert_listed(world: &World, image: &Built, artifacts: &[&Image], from_
     }
 }
 
+async fn assert_tag(world: &World, tag: &str, image: &Built) {
+    let at = TagOrDigest::Tag(tag.parse().unwrap());
+    let found = world.remote("team/app").head_manifest(&at).await.unwrap();
+    assert_eq!(found.unwrap().digest, image.manifest.digest);
+}
+
 #[tokio::test]
 async fn referrers_follow_their_subject() {
     let world = World::new();
@@ -153,14 +159,28 @@ async fn manifests_of_an_index_get_tags_of_their_own() {
         (images[1].manifest.digest, vec!["v1-arm64".parse().unwrap()]),
     ]);
     world.push([wanted.clone()]).await;
-    let remote = world.remote("team/app");
     for (tag, image) in [("v1-amd64", &images[0]), ("v1-arm64", &images[1])] {
-        let at = TagOrDigest::Tag(tag.parse().unwrap());
-        let found = remote.head_manifest(&at).await.unwrap().unwrap();
-        assert_eq!(found.digest, image.manifest.digest);
+        assert_tag(&world, tag, image).await;
     }
     world.push([wanted]).await;
     assert_eq!(world.registry.len(), 3, "a HEAD for each tag");
+}
+
+#[tokio::test]
+async fn a_manifest_that_only_the_registry_has_gets_its_tag() {
+    let world = World::new();
+    let images = ["amd64", "arm64"].map(|it| built_for(it, &[1], 3000));
+    let index = index_of(&images);
+    world.push([index_to(&index, "team/app", "v1")]).await;
+    let child = images[0].manifest.digest;
+    let mut blobs = index.blobs.clone();
+    blobs.remove(&child);
+    let mut wanted = index_to(&index, "team/app", "v1");
+    wanted.sources = sources_of(&blobs);
+    wanted.child_tags = BTreeMap::from([(child, vec!["v1-amd64".parse().unwrap()])]);
+    let report = world.push([wanted]).await;
+    assert_eq!(report.written, 1, "{report}");
+    assert_tag(&world, "v1-amd64", &images[0]).await;
 }
 
 #[tokio::test]
