@@ -118,11 +118,14 @@ impl<'a> Planner<'a> {
             return;
         }
         let root = nodes.len().saturating_sub(1);
+        // What is below a root that is there counts as there, but for the tags of it.
         let only_root =
             self.options.verify_existing == VerifyExisting::None && self.is_there(&adding, root);
         for node in 0..root {
-            if !only_root {
-                self.add_child(&mut adding, node);
+            let digest = &nodes[node].descriptor.digest;
+            if !only_root || member.image.child_tags.contains_key(digest) {
+                let is_there = only_root || self.is_there(&adding, node);
+                self.add_child(&mut adding, node, is_there);
             }
         }
         self.add_root(&adding, root);
@@ -174,8 +177,7 @@ impl<'a> Planner<'a> {
     }
 
     /// Adds a document below the root, under its digest and its tags.
-    fn add_child(&mut self, adding: &mut Adding<'a>, node: usize) {
-        let is_there = self.is_there(adding, node);
+    fn add_child(&mut self, adding: &mut Adding<'a>, node: usize, is_there: bool) {
         let Some(needs) = self.needs(adding, node, is_there) else {
             return;
         };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use imgcore::{Descriptor, MediaType};
-use imgpush::{ErrorKind, Image, Options};
+use imgpush::{ErrorKind, Image, Options, VerifyExisting};
 use imgregistry::TagOrDigest;
 use imgserve::distribution::Registry;
 use imgstore::MemoryStore;
@@ -181,6 +181,23 @@ async fn a_manifest_that_only_the_registry_has_gets_its_tag() {
     let report = world.push([wanted]).await;
     assert_eq!(report.written, 1, "{report}");
     assert_tag(&world, "v1-amd64", &images[0]).await;
+}
+
+#[tokio::test]
+async fn below_an_index_that_is_trusted_tags_are_written() {
+    let world = World::new();
+    let images = ["amd64", "arm64"].map(|it| built_for(it, &[1], 3000));
+    let index = index_of(&images);
+    world.push([index_to(&index, "team/app", "v1")]).await;
+    let mut wanted = index_to(&index, "team/app", "v1");
+    let child = images[0].manifest.digest;
+    wanted.child_tags = BTreeMap::from([(child, vec!["v1-amd64".parse().unwrap()])]);
+    let mut options = Options::default();
+    options.verify_existing = VerifyExisting::None;
+    world.push_with([wanted.clone()], &options).await;
+    assert_tag(&world, "v1-amd64", &images[0]).await;
+    world.push_with([wanted], &options).await;
+    assert_eq!(world.registry.len(), 2, "a HEAD for each tag");
 }
 
 #[tokio::test]
