@@ -26,9 +26,14 @@ struct Repository {
 }
 
 impl Holdings {
-    /// Notes what a tag or digest stands for in a repository: `None` if there is no such manifest.
+    /// Notes what a tag or digest stands for in a repository: `None` if there is no such manifest. What a tag stands for
+    /// is there under its digest as well.
     pub fn note_manifest(&mut self, location: &Location, at: TagOrDigest, found: Option<Digest>) {
-        self.repository(location).manifests.insert(at, found);
+        let manifests = &mut self.repository(location).manifests;
+        if let Some(digest) = found {
+            manifests.insert(TagOrDigest::Digest(digest), found);
+        }
+        manifests.insert(at, found);
     }
 
     /// Notes whether a repository has a blob.
@@ -61,6 +66,12 @@ impl Holdings {
     /// Returns the name of the source that has a blob, if that is known.
     pub fn source(&self, digest: &Digest) -> Option<&str> {
         self.sources.get(digest).map(|name| &**name)
+    }
+
+    /// Returns whether a repository is known to have a manifest.
+    pub(crate) fn has_manifest(&self, location: &Location, digest: Digest) -> bool {
+        let found = self.manifest(location, &TagOrDigest::Digest(digest));
+        found.flatten().is_some()
     }
 
     pub(crate) fn failure(&self, location: &Location, at: &TagOrDigest) -> Option<&Error> {

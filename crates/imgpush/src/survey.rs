@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use futures_util::{StreamExt, stream};
-use imgcore::{Digest, RegistryHost, Tag};
+use imgcore::{Digest, RegistryHost};
 use imgregistry::{Client, ErrorKind as RegistryKind, Remote, TagOrDigest};
 use imgstore::{BlobSourceExt, Presence};
 
@@ -32,17 +32,13 @@ pub async fn survey(client: &Client, batch: &Batch, options: &Options) -> Holdin
     let mut digests = Vec::new();
     for member in batch.members() {
         let to = &member.image.destination;
-        let nodes = member.nodes();
-        let root = nodes.len().saturating_sub(1);
-        for (place, node) in nodes.iter().enumerate() {
+        let root = member.image.root.digest;
+        if options.verify_existing == VerifyExisting::None && holdings.has_manifest(to, root) {
+            continue;
+        }
+        for node in member.nodes() {
             let digest = node.descriptor.digest;
-            let is_tagged = is_tagged(&holdings, &member.image, digest);
-            let root_is_tagged = is_tagged || {
-                let root = nodes[root].descriptor.digest;
-                is_tagged_root(&holdings, &member.image, root)
-            };
-            let is_trusted = root_is_tagged && options.verify_existing == VerifyExisting::None;
-            if !is_tagged && (place == root || !is_trusted) {
+            if !holdings.has_manifest(to, digest) {
                 digests.push((to.clone(), TagOrDigest::Digest(digest)));
             }
         }
@@ -126,20 +122,6 @@ async fn note_sources(batch: &Batch, first: &Plan, holdings: &mut Holdings) {
             }
         }
     }
-}
-
-fn is_tagged(holdings: &Holdings, image: &Image, digest: Digest) -> bool {
-    names_of(image).any(|(tag, wanted)| wanted == digest && has(holdings, image, tag, digest))
-}
-
-fn is_tagged_root(holdings: &Holdings, image: &Image, root: Digest) -> bool {
-    let mut tags = image.tags.iter();
-    tags.any(|tag| has(holdings, image, tag, root))
-}
-
-fn has(holdings: &Holdings, image: &Image, tag: &Tag, digest: Digest) -> bool {
-    let at = TagOrDigest::Tag(tag.clone());
-    holdings.manifest(&image.destination, &at) == Some(Some(digest))
 }
 
 /// A name in a repository.

@@ -162,13 +162,7 @@ impl<'a> Planner<'a> {
 
     fn is_there(&self, adding: &Adding<'_>, node: usize) -> bool {
         let digest = adding.nodes[node].descriptor.digest;
-        let by_digest = self
-            .holdings
-            .manifest(&adding.to, &TagOrDigest::Digest(digest));
-        by_digest.flatten().is_some()
-            || names_of(adding.image).any(|(tag, tagged)| {
-                tagged == digest && self.tagged(&adding.to, tag) == Some(digest)
-            })
+        self.holdings.has_manifest(&adding.to, digest)
     }
 
     fn tagged(&self, to: &Location, tag: &Tag) -> Option<Digest> {
