@@ -60,15 +60,12 @@ pub async fn push(
     progress: &Progress,
 ) -> Report {
     let batch = Batch::read(images).await;
+    // Those of the survey and those of the execution are counted in one place.
     let requests = Arc::new(Requests::default());
-    let jobs = options.jobs.max(1);
-    let scoped = client.scoped(jobs, Arc::clone(&requests) as _);
+    let scoped = client.scoped(options.jobs, Arc::clone(&requests) as _);
     let holdings = survey(&scoped, &batch, options).await;
     let plan = plan(&batch, &holdings, options);
-    let mut report = execute(&scoped, &batch, &plan, options, progress).await;
-    // Those of the survey and those of the execution are counted in one place.
-    report.requests = requests.by_method();
-    report
+    carry_out(client, &requests, &batch, &plan, options, progress).await
 }
 
 /// Carries out a plan that was made of this batch with these options.
@@ -84,12 +81,25 @@ pub async fn execute(
     progress: &Progress,
 ) -> Report {
     let requests = Arc::new(Requests::default());
+    carry_out(client, &requests, batch, plan, options, progress).await
+}
+
+/// Carries out a plan, and adds its requests to those that were counted before.
+async fn carry_out(
+    client: &Client,
+    requests: &Arc<Requests>,
+    batch: &Batch,
+    plan: &Plan,
+    options: &Options,
+    progress: &Progress,
+) -> Report {
     let jobs = options.jobs.max(1);
+    let scoped = || client.scoped(jobs, Arc::clone(requests) as _);
     let executor = Executor {
-        remotes: remotes(&client.scoped(jobs, Arc::clone(&requests) as _), plan),
+        remotes: remotes(&scoped(), plan),
         // A ceiling of its own for what is read: a blob on its way between two registries takes a request to each, and
         // must not wait for a place that another such blob holds.
-        reading: client.scoped(jobs, Arc::clone(&requests) as _),
+        reading: scoped(),
         tally: Arc::default(),
         listing: Mutex::default(),
         batch,
