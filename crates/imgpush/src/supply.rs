@@ -33,6 +33,12 @@ struct Parts {
     progress: Progress,
 }
 
+impl Parts {
+    fn has_far(&self) -> bool {
+        self.sources.len() > self.near
+    }
+}
+
 #[derive(Default)]
 struct State {
     /// The sources that failed, with the reason. They are not asked again.
@@ -82,7 +88,24 @@ impl Supply {
 
     /// Returns whether the blob will probably be read from another registry, which takes a request of its own.
     pub(crate) async fn is_far(&self, blob: &Descriptor) -> bool {
-        if blob.data.is_some() || self.0.sources.len() == self.0.near {
+        self.0.has_far() && self.near_lack(blob).await
+    }
+
+    /// Asks the sources, and returns whether all of them say that they lack the blob.
+    pub(crate) async fn lacks(&self, blob: &Descriptor) -> bool {
+        let lack = !self.0.has_far() && self.near_lack(blob).await;
+        if lack {
+            for (place, source) in self.0.sources.iter().enumerate() {
+                let error = imgstore::Error::not_found(&blob.digest, &source.name);
+                self.failed(place, blob.digest, &error);
+            }
+        }
+        lack
+    }
+
+    /// Asks the near sources, and returns whether all of them say that they lack the blob.
+    async fn near_lack(&self, blob: &Descriptor) -> bool {
+        if blob.data.is_some() {
             return false;
         }
         for source in &self.0.sources[..self.0.near] {
@@ -90,25 +113,6 @@ impl Supply {
             if !matches!(found, Ok(Presence::Absent)) {
                 return false;
             }
-        }
-        true
-    }
-
-    /// Asks the sources, and returns whether all of them say that they lack the blob.
-    pub(crate) async fn lacks(&self, blob: &Descriptor) -> bool {
-        let parts = &*self.0;
-        if blob.data.is_some() || parts.sources.len() > parts.near {
-            return false;
-        }
-        for source in &parts.sources {
-            let found = source.blobs.stat_one(&blob.digest).await;
-            if !matches!(found, Ok(Presence::Absent)) {
-                return false;
-            }
-        }
-        for (place, source) in parts.sources.iter().enumerate() {
-            let error = imgstore::Error::not_found(&blob.digest, &source.name);
-            self.failed(place, blob.digest, &error);
         }
         true
     }
