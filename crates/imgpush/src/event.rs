@@ -16,7 +16,7 @@ pub enum Event {
         /// Which one.
         blob: Box<Descriptor>,
         /// Which repository.
-        to: Location,
+        to: Arc<Location>,
         /// How it came there.
         how: How,
     },
@@ -25,7 +25,7 @@ pub enum Event {
         /// Which one.
         digest: Digest,
         /// Which repository it goes to.
-        to: Location,
+        to: Arc<Location>,
         /// How many of its bytes went out. Less than before: they are sent again.
         offset: u64,
     },
@@ -34,14 +34,14 @@ pub enum Event {
         /// Which one.
         blob: Box<Descriptor>,
         /// Which repository it goes to.
-        to: Location,
+        to: Arc<Location>,
     },
     /// Something does not get there.
     Failed {
         /// What: a digest, or a tag.
         what: String,
         /// Which repository it was for.
-        to: Location,
+        to: Arc<Location>,
         /// Why, with all causes.
         reason: String,
     },
@@ -52,7 +52,7 @@ pub enum Event {
         /// Where it stands in the repository.
         at: TagOrDigest,
         /// Which repository.
-        to: Location,
+        to: Arc<Location>,
         /// Whether it was written; otherwise it stood there.
         is_written: bool,
     },

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -51,19 +52,20 @@ struct State {
 
 /// How many bytes came from each source.
 #[derive(Debug, Default)]
-pub(crate) struct Tally(Mutex<BTreeMap<Arc<str>, u64>>);
+pub(crate) struct Tally(Mutex<BTreeMap<Arc<str>, Arc<AtomicU64>>>);
 
 impl Tally {
-    fn add(&self, name: &Arc<str>, bytes: u64) {
+    /// Returns what counts the bytes of a source. Whoever has it adds without waiting for others.
+    fn of(&self, name: &Arc<str>) -> Arc<AtomicU64> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *all.entry(Arc::clone(name)).or_default() += bytes;
+        Arc::clone(all.entry(Arc::clone(name)).or_default())
     }
 
     pub(crate) fn by_source(&self) -> BTreeMap<String, u64> {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.iter()
-            .map(|(name, it)| (name.to_string(), *it))
-            .collect()
+        let counts = all.iter();
+        let counts = counts.map(|(name, it)| (name.to_string(), it.load(Ordering::Relaxed)));
+        counts.filter(|(_, bytes)| *bytes > 0).collect()
     }
 }
 
@@ -226,6 +228,7 @@ impl Supply {
     ) -> UnverifiedStream {
         let supply = self.clone();
         let digest = blob.digest;
+        let count = self.0.tally.of(&self.0.sources[place].name);
         let mut offset = start;
         let is_local = self.0.sources[place].blobs.local_path(&digest).is_some();
         let rest = if blob.size.saturating_sub(start) > WORTHWHILE {
@@ -238,12 +241,10 @@ impl Supply {
             Ok(bytes) => {
                 let parts = &supply.0;
                 offset += bytes.len() as u64;
-                parts
-                    .tally
-                    .add(&parts.sources[place].name, bytes.len() as u64);
+                count.fetch_add(bytes.len() as u64, Ordering::Relaxed);
                 parts.progress.tell(Event::BlobProgress {
                     digest,
-                    to: (*parts.to).clone(),
+                    to: Arc::clone(&parts.to),
                     offset,
                 });
             }

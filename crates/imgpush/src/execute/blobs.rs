@@ -91,7 +91,7 @@ impl Executor<'_> {
     ) -> Result<Effect> {
         self.progress.tell(Event::BlobStarted {
             blob: Box::new(blob.blob.clone()),
-            to: (*step.to).clone(),
+            to: Arc::clone(&step.to),
         });
         let supply = self.supply(step, blob);
         // Known before the registry is asked for an upload that nobody would end.
@@ -169,7 +169,7 @@ impl Executor<'_> {
         };
         self.progress.tell(Event::BlobDone {
             blob: Box::new(blob.blob.clone()),
-            to: (*step.to).clone(),
+            to: Arc::clone(&step.to),
             how,
         });
         effect

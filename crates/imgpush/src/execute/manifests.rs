@@ -1,5 +1,7 @@
 //! Manifests, indexes and tags.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use imgcore::{Descriptor, Digest, MediaType};
 use imgregistry::{ErrorKind as RegistryKind, Remote, TagOrDigest};
@@ -27,7 +29,7 @@ impl Executor<'_> {
         self.progress.tell(Event::ManifestDone {
             digest: manifest.manifest.digest,
             at: manifest.at.clone(),
-            to: (*step.to).clone(),
+            to: Arc::clone(&step.to),
             is_written,
         });
         Ok(if is_written {

@@ -278,7 +278,7 @@ impl Executor<'_> {
         };
         self.progress.tell(Event::Failed {
             what,
-            to: (*step.to).clone(),
+            to: Arc::clone(&step.to),
             reason: imgstore::with_causes(error),
         });
     }
