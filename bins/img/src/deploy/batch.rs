@@ -1,6 +1,7 @@
 //! From operations to images that are pushed together, and back to what came of each operation.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use imgcore::deploy::{Command, Operation};
@@ -51,11 +52,13 @@ pub(crate) struct Groups<'a> {
     signatures: Vec<Signature>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Placed<'a> {
     step: &'a Step,
     group: usize,
     image: usize,
+    /// The images of the group that sign it.
+    signatures: Range<usize>,
 }
 
 /// What came of an operation.
@@ -63,7 +66,8 @@ struct Placed<'a> {
 pub(crate) struct Outcome<'a> {
     pub(crate) step: &'a Step,
     pub(crate) destination: &'a Location,
-    pub(crate) errors: &'a [imgpush::Error],
+    /// Why it is not there, or not signed as it should be.
+    pub(crate) errors: Vec<&'a imgpush::Error>,
 }
 
 impl<'a> Groups<'a> {
@@ -111,7 +115,11 @@ impl<'a> Groups<'a> {
                 .entry(step.operation.root.digest)
                 .or_default()
                 .extend(tags);
-            self.placed.push(Placed { step, ..parent });
+            self.placed.push(Placed {
+                step,
+                signatures: 0..0,
+                ..parent
+            });
             return Ok(());
         }
         let group = if step.operation.referrer {
@@ -131,7 +139,12 @@ impl<'a> Groups<'a> {
         let images = &mut self.all[group].images;
         images.push(image);
         let image = images.len() - 1;
-        self.placed.push(Placed { step, group, image });
+        self.placed.push(Placed {
+            step,
+            group,
+            image,
+            signatures: 0..0,
+        });
         Ok(())
     }
 
@@ -148,7 +161,7 @@ impl<'a> Groups<'a> {
                     && (operation.root.digest == digest
                         || children.any(|child| child.descriptor.digest == digest))
             })
-            .copied()
+            .cloned()
     }
 
     fn image(&self, step: &Step, to: Location, tags: Vec<Tag>) -> Result<Image, Failure> {
@@ -221,12 +234,13 @@ impl<'a> Groups<'a> {
 
     /// Adds the signatures of what an operation pushes.
     pub(crate) fn sign(&mut self, step: &Step, signatures: Vec<Signature>) {
-        let mut placed = self.placed.iter();
+        let mut placed = self.placed.iter_mut();
         let Some(placed) = placed.find(|placed| placed.step.place == step.place) else {
             return;
         };
         let images = &mut self.all[placed.group].images;
         let to = images[placed.image].destination.clone();
+        placed.signatures = images.len()..images.len() + signatures.len();
         for signature in signatures {
             let store: Arc<archive::Image> = Arc::clone(&signature.store);
             let sources = imgpush::Sources::of("signature", store);
@@ -238,11 +252,14 @@ impl<'a> Groups<'a> {
     /// Says what came of each operation, in their order; `reports` has one for each group.
     pub(crate) fn outcomes<'r>(&'r self, reports: &'r [Report]) -> Vec<Outcome<'r>> {
         let outcome = |placed: &'r Placed<'a>| {
-            let report = &reports[placed.group].images[placed.image];
+            let images = &reports[placed.group].images;
+            let image = &images[placed.image];
+            let signatures = images[placed.signatures.clone()].iter();
+            let all = std::iter::once(image).chain(signatures);
             Outcome {
                 step: placed.step,
-                destination: &report.destination,
-                errors: &report.errors,
+                destination: &image.destination,
+                errors: all.flat_map(|it| &it.errors).collect(),
             }
         };
         self.placed.iter().map(outcome).collect()

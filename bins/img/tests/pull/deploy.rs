@@ -463,6 +463,43 @@ fn a_signature_is_pushed_beside_what_it_signs() {
 
 #[cfg(unix)]
 #[test]
+fn an_operation_is_not_done_while_its_signature_is_missing() {
+    let served = Served::start();
+    let (directory, images, index) = prepared(&served);
+    let work = directory.path();
+    let signature = signer(work, &index.index);
+    served.keep_out(&signature);
+    let deploy = |words: &str| {
+        let words = format!("deploy --request-file push.json --oci-layout layout {words}");
+        let output = run(work, &words);
+        assert_eq!(output.status.code(), Some(1));
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (text(output.stdout), text(output.stderr))
+    };
+    let signed = "--default_sign_setting sign.json --sign_force";
+    let (stdout, stderr) = deploy(signed);
+    assert_eq!(stdout, "");
+    let name = format!("{}/team/app:v7", served.host());
+    assert!(stderr.contains(&format!("img: {name}: ")), "{stderr}");
+    assert!(stderr.contains(&signature.to_string()), "{stderr}");
+    // Another operation that fails does not hide that.
+    let whole = push(&index.index, &images, (served.host(), "team/app"), &["v7"]);
+    let mut sign = whole.clone();
+    sign["sign"] = json!({});
+    let mut nowhere = whole;
+    nowhere["registry"] = "127.0.0.1:1".into();
+    write(work, "push.json", &request(&[sign, nowhere]));
+    let (stdout, stderr) = deploy("--json --default_sign_setting sign.json");
+    let last: Value = serde_json::from_str(stdout.lines().last().unwrap()).unwrap();
+    let said = last["operations"][0]["errors"][0].as_str().unwrap();
+    assert_eq!(last["operations"][0]["done"], false);
+    assert!(said.contains(&signature.to_string()), "{said}");
+    assert!(stderr.contains(&signature.to_string()), "{stderr}");
+    assert!(stderr.contains("2 of 2 operations failed"), "{stderr}");
+}
+
+#[cfg(unix)]
+#[test]
 fn what_cannot_be_signed_is_not_pushed_unless_that_is_taken_as_it_comes() {
     let served = Served::start();
     let (directory, images, index) = prepared(&served);

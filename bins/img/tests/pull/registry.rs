@@ -8,7 +8,7 @@ use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream;
 use http::header::WWW_AUTHENTICATE;
-use http::{HeaderValue, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 use imgcore::{Descriptor, Digest, Document};
 use imgserve::distribution::{MissingContent, Registry, RegistryOptions};
 use imgserve::http::{BoxError, Handler, Request, Response, Server, ServerOptions, body};
@@ -32,6 +32,8 @@ struct Watched {
     /// What every answer warns of.
     warning: Mutex<Option<&'static str>>,
     wants_login: AtomicBool,
+    /// What nobody may write.
+    keeps_out: Mutex<Option<Digest>>,
 }
 
 impl Served {
@@ -58,6 +60,7 @@ impl Served {
             refuses_for: Mutex::default(),
             warning: Mutex::default(),
             wants_login: AtomicBool::new(false),
+            keeps_out: Mutex::default(),
         });
         let handler: Arc<dyn Handler> = Arc::<Watched>::clone(&watched);
         let address = "127.0.0.1:0".parse().unwrap();
@@ -140,6 +143,11 @@ impl Served {
         self.watched.wants_login.store(true, Ordering::Relaxed);
     }
 
+    /// Refuses to take a manifest from now on.
+    pub(crate) fn keep_out(&self, digest: &Digest) {
+        *self.watched.keeps_out.lock().unwrap() = Some(*digest);
+    }
+
     /// Takes the requests since the last time.
     pub(crate) fn asked(&self) -> Vec<String> {
         std::mem::take(&mut *self.watched.log.lock().unwrap())
@@ -155,6 +163,13 @@ impl Watched {
         }
         is_it
     }
+
+    fn keeps_out(&self, request: &Request) -> bool {
+        let keeps_out = self.keeps_out.lock().unwrap();
+        let path = request.uri().path();
+        request.method() == Method::PUT
+            && keeps_out.is_some_and(|digest| path.ends_with(&digest.to_string()))
+    }
 }
 
 impl Handler for Watched {
@@ -166,6 +181,11 @@ impl Handler for Watched {
             }
             let stalls = self.stalls(request.uri().path());
             self.log.lock().unwrap().push(line);
+            if self.keeps_out(&request) {
+                let mut response = Response::new(body::empty());
+                *response.status_mut() = StatusCode::FORBIDDEN;
+                return response;
+            }
             if self.wants_login.load(Ordering::Relaxed) {
                 let mut response = Response::new(body::empty());
                 *response.status_mut() = StatusCode::UNAUTHORIZED;
