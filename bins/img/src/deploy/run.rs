@@ -38,11 +38,9 @@ impl Deployment<'_> {
     ) -> Result<(), Failure> {
         let mut groups = Groups::of(request, sources, &self.options, &self.sharing)?;
         if self.show.dry_run {
-            for group in groups.all {
-                let (images, options) = (group.images, &group.options);
-                push::print_plan(context, network, images, options, self.show.json)?;
-            }
-            return Ok(());
+            let all = groups.all.iter();
+            let plans = all.map(|group| (group.images.clone(), &group.options));
+            return push::print_plans(context, network, plans, self.show.json);
         }
         for step in groups.steps() {
             let signatures = signers.sign(context, step)?;
@@ -56,7 +54,7 @@ impl Deployment<'_> {
             reports.push(push::push(context, network, images, options, display)?);
         }
         let outcomes = groups.outcomes(&reports);
-        let report = merged(reports.clone());
+        let report = push::merged(reports.iter().cloned());
         self.tell(context, &outcomes, &report)?;
         let failed = outcomes.iter().filter(|it| !it.is_done()).count();
         if failed == 0 {
@@ -168,30 +166,4 @@ fn say_errors(context: &Context, outcomes: &[Outcome<'_>]) {
             context.report.failure(&failure.in_front(operation));
         }
     }
-}
-
-/// Adds reports up.
-fn merged(reports: Vec<Report>) -> Report {
-    let mut reports = reports.into_iter();
-    let mut all = reports.next().unwrap_or_default();
-    for report in reports {
-        all.images.extend(report.images);
-        for (sum, part) in [
-            (&mut all.skipped, report.skipped),
-            (&mut all.mounted, report.mounted),
-            (&mut all.sent, report.sent),
-        ] {
-            sum.blobs += part.blobs;
-            sum.bytes += part.bytes;
-        }
-        all.written += report.written;
-        all.unchanged += report.unchanged;
-        for (name, bytes) in report.bytes_by_source {
-            *all.bytes_by_source.entry(name).or_default() += bytes;
-        }
-        for (method, count) in report.requests {
-            *all.requests.entry(method).or_default() += count;
-        }
-    }
-    all
 }

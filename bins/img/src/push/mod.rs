@@ -136,34 +136,63 @@ pub(crate) fn push(
     })
 }
 
-/// Prints what a push would do.
+/// Prints what pushes would do, of all groups of images.
 ///
 /// # Errors
 ///
 /// Fails if some of it is refused.
-pub(crate) fn print_plan(
+pub(crate) fn print_plans<'a>(
     context: &Context,
     network: &Network,
-    images: Vec<Image>,
-    options: &Options,
+    groups: impl IntoIterator<Item = (Vec<Image>, &'a Options)>,
     as_json: bool,
 ) -> Result<(), Failure> {
-    let plan = network.run(async {
-        let batch = Batch::read(images).await;
-        dry_run(network.client(), &batch, options).await
-    });
-    if as_json {
-        let json = plan.to_json();
-        let json = String::from_utf8_lossy(&json);
-        context.report.print(format_args!("{json}\n"))?;
-    } else {
-        context.report.print(&plan)?;
+    let mut refusals = 0;
+    for (images, options) in groups {
+        let plan = network.run(async {
+            let batch = Batch::read(images).await;
+            dry_run(network.client(), &batch, options).await
+        });
+        if as_json {
+            let json = plan.to_json();
+            let json = String::from_utf8_lossy(&json);
+            context.report.print(format_args!("{json}\n"))?;
+        } else {
+            context.report.print(&plan)?;
+        }
+        refusals += plan.refusals().count();
     }
-    match plan.refusals().count() {
+    match refusals {
         0 => Ok(()),
         1 => Err(Failure::new("this would be refused")),
         count => Err(Failure::new(format!("{count} things would be refused"))),
     }
+}
+
+/// Adds reports up.
+pub(crate) fn merged(reports: impl IntoIterator<Item = Report>) -> Report {
+    let mut reports = reports.into_iter();
+    let mut all = reports.next().unwrap_or_default();
+    for report in reports {
+        all.images.extend(report.images);
+        for (sum, part) in [
+            (&mut all.skipped, report.skipped),
+            (&mut all.mounted, report.mounted),
+            (&mut all.sent, report.sent),
+        ] {
+            sum.blobs += part.blobs;
+            sum.bytes += part.bytes;
+        }
+        all.written += report.written;
+        all.unchanged += report.unchanged;
+        for (name, bytes) in report.bytes_by_source {
+            *all.bytes_by_source.entry(name).or_default() += bytes;
+        }
+        for (method, count) in report.requests {
+            *all.requests.entry(method).or_default() += count;
+        }
+    }
+    all
 }
 
 /// Fails if an image was not pushed, with its reason; says the reasons of several one by one before.

@@ -329,6 +329,43 @@ fn each_operation_has_its_outcome_and_one_failure_fails_all() {
 }
 
 #[test]
+fn what_is_pushed_apart_is_pushed_and_planned_though_one_part_fails() {
+    let served = Served::start();
+    let (images, _) = three();
+    let directory = TempDir::new().unwrap();
+    let work = directory.path();
+    let operations: Vec<Value> = images
+        .iter()
+        .zip([("one", "disabled"), ("two", "best_effort")])
+        .map(|(image, (repository, dedup))| {
+            let to = (served.host(), repository);
+            let mut push = push(&image.manifest, std::slice::from_ref(image), to, &["v7"]);
+            push["deduplicated_push"] = dedup.into();
+            push
+        })
+        .collect();
+    let index = index_of(&images);
+    let mut blobs = index.blobs;
+    blobs.remove(&images[0].layers[0].digest);
+    write_layout(&work.join("layout"), &blobs, &index.index, "image");
+    write(work, "push.json", &request(&operations));
+    let words = "--request-file push.json --oci-layout layout";
+    let plan = run(work, &format!("deploy --dry-run {words}"));
+    assert_eq!(plan.status.code(), Some(1));
+    let plan = String::from_utf8(plan.stdout).unwrap();
+    for image in &images[..2] {
+        assert!(plan.contains(&image.manifest.digest.to_string()), "{plan}");
+    }
+    let stderr = fail(work, &format!("push manifest {words}"));
+    assert!(
+        stderr.contains(&images[0].layers[0].digest.to_string()),
+        "{stderr}"
+    );
+    let name = format!("{}/two:v7", served.host());
+    assert_eq!(pulled(work, &name), images[1].manifest.digest.to_string());
+}
+
+#[test]
 fn nothing_is_sent_when_an_operation_cannot_be_carried_out() {
     let served = Served::start();
     let (directory, images, index) = prepared(&served);

@@ -130,12 +130,13 @@ impl Arguments {
                 }
             }
         }
+        let mut reports = Vec::new();
         for group in groups.all {
             let (images, options) = (group.images, &group.options);
             let report = push::push(context, &network, images, options, Display::None)?;
-            push::check(context, &report)?;
+            reports.push(report);
         }
-        Ok(())
+        push::check(context, &push::merged(reports))
     }
 }
 

@@ -97,7 +97,8 @@ impl Run for Arguments {
         let images = images.collect();
         let options = self.push.options();
         if self.show.dry_run {
-            return push::print_plan(context, &network, images, &options, self.show.json);
+            let plan = [(images, &options)];
+            return push::print_plans(context, &network, plan, self.show.json);
         }
         let display = self.show.display(context);
         let report = push::push(context, &network, images, &options, display)?;
