@@ -140,13 +140,13 @@ impl Run for Arguments {
                 .report
                 .warn("--platform chooses nothing here: what is pushed is whole");
         }
-        let signers = Signers::read(context, &self.sign, &request)?;
+        let mut signers = Signers::read(context, &self.sign, &request)?;
         let deployment = Deployment {
             options: self.push.options(),
             sharing: self.sharing()?,
             show: &self.show,
         };
-        deployment.run(context, &request, &signers, &network, &sources)
+        deployment.run(context, &request, &mut signers, &network, &sources)
     }
 }
 

@@ -32,7 +32,7 @@ impl Deployment<'_> {
         &self,
         context: &Context,
         request: &Request,
-        signers: &Signers,
+        signers: &mut Signers,
         network: &Network,
         sources: &Chain,
     ) -> Result<(), Failure> {

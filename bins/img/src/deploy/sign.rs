@@ -5,13 +5,14 @@
 //! signed. They are pushed beside it. Programs run before anything is sent: what cannot be signed is not pushed.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::io::{Read as _, Write as _};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use fs_err as fs;
-use imgcore::deploy::{Operation, Sign, SignTarget};
+use imgcore::deploy::{self, Operation, Sign, SignTarget};
 use imgcore::json::{Fields, Limits, Strictness, Value};
 use imgcore::{Descriptor, Digest, Document, LayerMetadata};
 use imgstore::archive::Image;
@@ -50,7 +51,7 @@ pub(crate) struct SignArguments {
 }
 
 /// An artifact that signs something.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Signature {
     pub(crate) root: Descriptor,
     pub(crate) store: Arc<Image>,
@@ -64,6 +65,8 @@ pub(crate) struct Signers {
     arguments: SignArguments,
     by_digest: BTreeMap<Digest, Signer>,
     default: Option<Digest>,
+    /// What was made in this run, by setting and target: a program does not know in which repository that is.
+    made: BTreeMap<(Digest, Digest), Vec<Signature>>,
 }
 
 /// A program that signs.
@@ -78,8 +81,15 @@ impl SignArguments {
     /// Returns the place of the first operation that is to be signed.
     pub(crate) fn first_wish(&self, request: &Request) -> Option<usize> {
         let mut pushes = request.pushes();
-        let wish = pushes.find(|step| self.force || step.operation.sign.is_some());
+        let wish = pushes.find(|step| self.wish(&step.operation).is_some());
         wish.map(|step| step.place)
+    }
+
+    /// Returns how an operation is to be signed. What only gives a tag to what another one pushes is signed with that.
+    fn wish(&self, operation: &Operation) -> Option<Sign> {
+        let is_forced = self.force && operation.command == deploy::Command::Push;
+        let forced = is_forced.then(Sign::default);
+        operation.sign.clone().or(forced)
     }
 }
 
@@ -102,6 +112,7 @@ impl Signers {
                 .default_sign_setting
                 .as_ref()
                 .map(|it| it.digest),
+            made: BTreeMap::new(),
         };
         for file in &arguments.setting_files {
             signers.add(context, file)?;
@@ -128,12 +139,14 @@ impl Signers {
     /// # Errors
     ///
     /// Fails if there is no setting, or the program fails, unless the operation takes that as it comes.
-    pub(crate) fn sign(&self, context: &Context, step: &Step) -> Result<Vec<Signature>, Failure> {
+    pub(crate) fn sign(
+        &mut self,
+        context: &Context,
+        step: &Step,
+    ) -> Result<Vec<Signature>, Failure> {
         let operation = &step.operation;
-        let wish = match &operation.sign {
-            Some(wish) => wish.clone(),
-            None if self.arguments.force => Sign::default(),
-            None => return Ok(Vec::new()),
+        let Some(wish) = self.arguments.wish(operation) else {
+            return Ok(Vec::new());
         };
         let signed = self.sign_all(context, &wish, operation);
         let signed =
@@ -150,7 +163,7 @@ impl Signers {
     }
 
     fn sign_all(
-        &self,
+        &mut self,
         context: &Context,
         wish: &Sign,
         operation: &Operation,
@@ -159,24 +172,29 @@ impl Signers {
         if targets.is_empty() {
             return Ok(Vec::new());
         }
-        let signer = self.signer(wish)?;
+        let (setting, signer) = self.signer(wish)?;
         let mut signatures = Vec::new();
         for target in targets {
-            signatures.extend(signer.sign(context, &target)?);
+            let made = match self.made.entry((setting, target.digest)) {
+                Entry::Occupied(made) => made.into_mut(),
+                Entry::Vacant(place) => place.insert(signer.sign(context, &target)?),
+            };
+            signatures.extend(made.iter().cloned());
         }
         Ok(signatures)
     }
 
-    fn signer(&self, wish: &Sign) -> Result<&Signer, Failure> {
+    fn signer(&self, wish: &Sign) -> Result<(Digest, Signer), Failure> {
         let named = wish.setting.as_ref().map(|it| it.digest).or(self.default);
         let Some(digest) = named else {
             return Err(Failure::new("nothing says how it is signed")
                 .hint("name a file with --default_sign_setting"));
         };
-        self.by_digest.get(&digest).ok_or_else(|| {
+        let signer = self.by_digest.get(&digest).ok_or_else(|| {
             Failure::new(format!("the sign setting {digest} is not there"))
                 .hint("name its file with --sign_setting_file")
-        })
+        })?;
+        Ok((digest, signer.clone()))
     }
 
     /// Lists what is signed of an operation, each once.

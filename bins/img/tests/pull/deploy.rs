@@ -500,6 +500,41 @@ fn a_signature_is_pushed_beside_what_it_signs() {
 
 #[cfg(unix)]
 #[test]
+fn what_goes_to_several_places_is_signed_once_and_tags_are_not() {
+    let served = Served::start();
+    let (directory, images, index) = prepared(&served);
+    let work = directory.path();
+    let signature = signer(work, &index.index);
+    let program = work.join("sign-it");
+    let script = fs::read_to_string(&program).unwrap();
+    fs::write(&program, format!("{script}echo run >> runs\n")).unwrap();
+    let to = |repository| push(&index.index, &images, (served.host(), repository), &["v7"]);
+    let tag = |root: &Descriptor, name: &str| {
+        let mut tag = push(root, &[], (served.host(), "one"), &[name]);
+        tag["command"] = "registry_tag".into();
+        tag
+    };
+    let operations = [
+        to("one"),
+        tag(&index.index, "more"),
+        tag(&images[0].manifest, "v7-amd64"),
+        to("two"),
+    ];
+    write(work, "push.json", &request(&operations));
+    let words = "deploy --request-file push.json --oci-layout layout \
+                 --default_sign_setting sign.json --sign_force";
+    succeed(work, words);
+    assert_eq!(fs::read_to_string(work.join("runs")).unwrap(), "run\n");
+    for repository in ["one", "two"] {
+        let source = format!("{repository}@{}", served.host());
+        let words =
+            format!("download-manifest --digest {signature} --source {source} --output {repository}");
+        succeed(work, &words);
+    }
+}
+
+#[cfg(unix)]
+#[test]
 fn an_operation_is_not_done_while_its_signature_is_missing() {
     let served = Served::start();
     let (directory, images, index) = prepared(&served);
