@@ -17,12 +17,13 @@ use imgcore::json::{Fields, Limits, Strictness, Value};
 use imgcore::{Descriptor, Digest, Document, LayerMetadata};
 use imgstore::archive::Image;
 use imgstore::{blocking, walk};
-use tempfile::NamedTempFile;
+use tempfile::{Builder, NamedTempFile};
 
 use super::request::{Request, Step};
 use super::runfiles::Runfiles;
 use crate::context::Context;
 use crate::credentials;
+use crate::leftovers::{self, Watched};
 use crate::report::{Explain as _, Failure};
 
 /// No setting that people write is as long.
@@ -56,7 +57,7 @@ pub(crate) struct Signature {
     pub(crate) root: Descriptor,
     pub(crate) store: Arc<Image>,
     /// The archive, for as long as it is read.
-    _file: Arc<NamedTempFile>,
+    _file: Arc<(NamedTempFile, Watched)>,
 }
 
 /// The setting files, by the digests of their bytes.
@@ -255,7 +256,7 @@ impl Signer {
     fn sign(&self, context: &Context, target: &Descriptor) -> Result<Vec<Signature>, Failure> {
         let file = self.run(context, target)?;
         let open = || -> Result<Vec<Signature>, Failure> {
-            let store = Arc::new(Image::open(file.path())?);
+            let store = Arc::new(Image::open(file.0.path())?);
             let file = Arc::new(file);
             let mut signatures = Vec::new();
             for root in store.index().descriptors() {
@@ -283,9 +284,10 @@ impl Signer {
     }
 
     /// Runs the program, and keeps what it writes in a file.
-    fn run(&self, context: &Context, target: &Descriptor) -> Result<NamedTempFile, Failure> {
+    fn run(&self, context: &Context, target: &Descriptor) -> Result<(NamedTempFile, Watched), Failure> {
         let what = || format!("signing {} with {}", target.digest, self.program.display());
-        let file = NamedTempFile::new().explain(what)?;
+        let file = Builder::new().prefix(".img-").tempfile().explain(what)?;
+        let watched = leftovers::watch(file.path());
         let mut child = Command::new(&self.program)
             .arg("sign-oci-artifact")
             .args(&self.arguments)
@@ -312,7 +314,7 @@ impl Signer {
         if !said.is_empty() {
             context.report.error_text(said);
         }
-        Ok(file)
+        Ok((file, watched))
     }
 }
 

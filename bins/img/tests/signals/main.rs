@@ -8,10 +8,19 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use fs_err as fs;
+use tempfile::TempDir;
 
 /// Ends the command with a signal as soon as it has a temporary file or directory, and checks that it is removed.
 fn check(arguments: &[&str], signal: &str, number: i32) -> io::Result<()> {
-    let directory = tempfile::tempdir()?;
+    check_in(&tempfile::tempdir()?, arguments, signal, number)
+}
+
+fn check_in(
+    directory: &TempDir,
+    arguments: &[&str],
+    signal: &str,
+    number: i32,
+) -> io::Result<()> {
     let file = "platforms = [\"linux/amd64\"]\nlevel = \"best\"\noutput.layout = \"out\"\n\
                 [[layer]]\ncopy = [{ from = \"large\", to = \"/\" }]\n";
     fs::write(directory.path().join("img.toml"), file)?;
@@ -21,6 +30,7 @@ fn check(arguments: &[&str], signal: &str, number: i32) -> io::Result<()> {
     let mut child = Command::new(env!("CARGO_BIN_EXE_img"))
         .args(arguments)
         .current_dir(directory.path())
+        .env("TMPDIR", directory.path())
         .stdout(Stdio::null())
         .spawn()?;
     let start = Instant::now();
@@ -56,4 +66,26 @@ fn a_build_that_is_ended_leaves_no_directory() -> io::Result<()> {
 #[test]
 fn a_layer_that_is_ended_leaves_no_file() -> io::Result<()> {
     check(&["layer", "--add", "large=large", "a.tar.gz"], "TERM", 15)
+}
+
+#[test]
+fn a_deployment_that_is_ended_while_it_signs_leaves_no_file() -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let directory = tempfile::tempdir()?;
+    let program = directory.path().join("sign-it");
+    fs::write(&program, "#!/bin/sh\nexec sleep 20\n")?;
+    fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755))?;
+    let setting = r#"{"schema_version": 1, "mode": "command", "tool": "./sign-it"}"#;
+    fs::write(directory.path().join("sign.json"), setting)?;
+    let digest = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    let request = format!(
+        r#"{{"operations": [{{"command": "push", "root_kind": "manifest", "root": {{"mediaType":
+        "application/vnd.oci.image.manifest.v1+json", "digest": "{digest}", "size": 1}},
+        "manifests": [], "registry": "127.0.0.1:1", "repository": "app", "tags": ["1"]}}]}}"#
+    );
+    fs::write(directory.path().join("push.json"), request)?;
+    let arguments = "deploy --request-file push.json --default_sign_setting sign.json --sign_force";
+    let arguments: Vec<&str> = arguments.split(' ').collect();
+    check_in(&directory, &arguments, "INT", 2)
 }
