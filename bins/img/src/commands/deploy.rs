@@ -1,18 +1,17 @@
 //! `img deploy`: carries out what deploy manifests say.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::ValueEnum;
-use imgcore::{Platform, RegistryHost, Tag};
+use imgcore::{Platform, Tag};
 use imgpush::Dedup;
 
 use crate::cli::Run;
 use crate::context::Context;
 use crate::deploy::{
     Deployment, Overrides, Request, SharingOverrides, SignArguments, Signers, Sink,
-    SourceArguments, add_registries, layer_places, open_sources,
+    SourceArguments, add_registries, open_sources,
 };
 use crate::network::{Direction, Network, NetworkArguments};
 use crate::push::{PushArguments, ShowArguments};
@@ -124,7 +123,7 @@ impl Run for Arguments {
         let request = Request::read(context, &self.request_file, &overrides)?;
         request.check(self.sink.is_some())?;
         self.check_sink(&request)?;
-        let hosts = hosts(&request)?;
+        let hosts = request.hosts();
         let direction = match self.sink {
             Some(_) => Direction::Pull,
             None => Direction::Push,
@@ -205,14 +204,4 @@ where
         "" => Ok(None),
         text => text.parse().map(Some).explain(|| format!("{flag} {text}")),
     }
-}
-
-/// Lists the registries that the request and the command line name.
-fn hosts(request: &Request) -> Result<Vec<RegistryHost>, Failure> {
-    let destinations = request.operations.iter();
-    let destinations = destinations.filter_map(|step| step.destination.as_ref());
-    let places = layer_places(request)?;
-    let places = places.values().flatten().chain(destinations);
-    let hosts: BTreeSet<_> = places.map(|place| place.registry.clone()).collect();
-    Ok(hosts.into_iter().collect())
 }

@@ -1,17 +1,15 @@
 //! From operations to images that are pushed together, and back to what came of each operation.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
 use imgcore::deploy::{Command, Operation};
-use imgcore::{Descriptor, Digest, RegistryHost, Repository, Tag};
+use imgcore::{Descriptor, Repository, Tag};
 use imgpush::{Dedup, Image, Location, Options, Report};
 use imgstore::{Chain, archive};
 
 use super::request::{Request, Step};
 use super::sign::Signature;
-use super::sources::layer_places;
 use crate::report::{Explain as _, Failure};
 
 /// How blobs for several repositories are sent.
@@ -47,7 +45,6 @@ pub(crate) struct Groups<'a> {
     placed: Vec<Placed<'a>>,
     request: &'a Request,
     sources: imgpush::Sources,
-    places: BTreeMap<Digest, Vec<Location>>,
     /// Their files are there as long as these are.
     signatures: Vec<Signature>,
 }
@@ -87,7 +84,6 @@ impl<'a> Groups<'a> {
             placed: Vec::new(),
             request,
             sources: imgpush::Sources::from(sources),
-            places: layer_places(request)?,
             signatures: Vec::new(),
         };
         for step in request.pushes() {
@@ -135,7 +131,7 @@ impl<'a> Groups<'a> {
                 .map_err(|failure| failure.in_front(what()))?;
             self.group(sharing, options)?
         };
-        let image = self.image(step, to.clone(), tags)?;
+        let image = self.image(step, to.clone(), tags);
         let images = &mut self.all[group].images;
         images.push(image);
         let image = images.len() - 1;
@@ -164,41 +160,34 @@ impl<'a> Groups<'a> {
             .cloned()
     }
 
-    fn image(&self, step: &Step, to: Location, tags: Vec<Tag>) -> Result<Image, Failure> {
+    fn image(&self, step: &Step, to: Location, tags: Vec<Tag>) -> Image {
         let root = &step.operation.root;
         let root = Descriptor::new(root.media_type.clone(), root.digest, root.size);
         let mut image = Image::new(root, to, self.sources.clone());
         image.tags = tags;
         let manifests = step.operation.manifests.iter();
         for layer in manifests.flat_map(|manifest| &manifest.layer_blobs) {
-            if let Some(places) = self.places.get(&layer.layer.digest) {
+            if let Some(places) = self.request.layer_places.get(&layer.layer.digest) {
                 image
                     .layer_sources
                     .insert(layer.layer.digest, places.clone());
             }
         }
-        let Some(hint) = &step.operation.cross_mount_hint else {
-            return Ok(image);
-        };
-        let what = || format!("operation {}: cross_mount_hint", step.place);
-        let repository: Repository = hint.repository.parse().explain(what)?;
-        let registry = hint.registry.as_ref();
-        let registry = registry.map(|it| it.parse::<RegistryHost>()).transpose();
-        match registry.explain(what)? {
-            Some(registry) if registry != image.destination.registry => {
+        match &step.cross_mount {
+            Some(place) if place.registry != image.destination.registry => {
                 // No registry mounts from another one, but the layers can be read there.
-                let place = Location::new(registry, repository);
                 let manifests = step.operation.manifests.iter();
                 for layer in manifests.flat_map(|manifest| &manifest.layer_blobs) {
                     let known = image.layer_sources.entry(layer.layer.digest).or_default();
-                    if !known.contains(&place) {
+                    if !known.contains(place) {
                         known.push(place.clone());
                     }
                 }
             }
-            _ => image.mount_from.push(repository),
+            Some(place) => image.mount_from.push(place.repository.clone()),
+            None => {}
         }
-        Ok(image)
+        image
     }
 
     /// Returns the place of the images that share blobs in one way.

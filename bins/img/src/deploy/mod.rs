@@ -14,5 +14,5 @@ pub(crate) use self::run::Deployment;
 pub(crate) use self::sign::{SignArguments, Signers};
 pub(crate) use self::sink::Sink;
 pub(crate) use self::sources::{
-    SourceArguments, add_registries, files_of, hash_file, layer_places, open_sources,
+    SourceArguments, add_registries, files_of, hash_file, open_sources,
 };

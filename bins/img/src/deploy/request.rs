@@ -1,14 +1,15 @@
 //! What is to be deployed: the operations of all request files, checked before anything is sent.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use fs_err as fs;
 use imgcore::deploy::{Command, DeployManifest, Operation, PushStrategy, Settings};
 use imgcore::json::Strictness;
-use imgcore::{RegistryHost, Repository, Tag};
+use imgcore::{Digest, RegistryHost, Repository, Tag};
 use imgpush::Location;
 
+use super::sources::layer_places;
 use crate::context::Context;
 use crate::report::{Explain as _, Failure};
 
@@ -17,6 +18,8 @@ use crate::report::{Explain as _, Failure};
 pub(crate) struct Request {
     pub(crate) operations: Vec<Step>,
     pub(crate) settings: Settings,
+    /// The registries that are named as places of layers, best first.
+    pub(crate) layer_places: BTreeMap<Digest, Vec<Location>>,
 }
 
 /// An operation and its place among all, by which runfiles name it.
@@ -27,6 +30,8 @@ pub(crate) struct Step {
     pub(crate) operation: Operation,
     /// Where it goes; `None` for a load that names images by their tags alone.
     pub(crate) destination: Option<Location>,
+    /// Where the base of the image probably is: a repository to mount from, if the registry is the same.
+    pub(crate) cross_mount: Option<Location>,
     pub(crate) tags: Vec<String>,
 }
 
@@ -101,7 +106,18 @@ impl Request {
                 place += 1;
             }
         }
+        request.layer_places = layer_places(&request.operations)?;
         Ok(request)
+    }
+
+    /// Lists every registry that the request names: where its images go, and where layers may be.
+    pub(crate) fn hosts(&self) -> Vec<RegistryHost> {
+        let steps = self.operations.iter();
+        let named = steps.flat_map(|step| step.destination.iter().chain(&step.cross_mount));
+        let places = self.layer_places.values().flatten();
+        let hosts = places.chain(named).map(|place| place.registry.clone());
+        let hosts: BTreeSet<_> = hosts.collect();
+        hosts.into_iter().collect()
     }
 
     /// Returns the operations for registries: pushes and tags.
@@ -169,13 +185,31 @@ impl Step {
                     .explain(|| what(&format!("tag `{tag}`")))?;
             }
         }
+        let cross_mount = match &destination {
+            Some(to) if !is_load => cross_mount(&operation, to)
+                .map_err(|failure| failure.in_front(what("cross_mount_hint")))?,
+            _ => None,
+        };
         Ok(Self {
             place,
             operation,
             destination,
+            cross_mount,
             tags: tags.into_iter().collect(),
         })
     }
+}
+
+/// Reads where the base of an image probably is; without a registry, that is where the image goes.
+fn cross_mount(operation: &Operation, to: &Location) -> Result<Option<Location>, Failure> {
+    let Some(hint) = &operation.cross_mount_hint else {
+        return Ok(None);
+    };
+    let registry = match &hint.registry {
+        Some(registry) => registry.parse()?,
+        None => to.registry.clone(),
+    };
+    Ok(Some(Location::new(registry, hint.repository.parse()?)))
 }
 
 /// Says what is missing where layers would have to come from a remote cache.
@@ -200,7 +234,7 @@ fn check_strategy(strategy: Option<PushStrategy>) -> Result<(), Failure> {
 
 #[cfg(test)]
 mod tests {
-    use imgcore::deploy::RootKind;
+    use imgcore::deploy::{CrossMountHint, ImageManifest, LayerBlob, RootKind};
     use imgcore::{Digest, LayerMetadata, MediaType};
 
     use super::*;
@@ -264,6 +298,33 @@ mod tests {
         let step = Step::new(0, load, &overrides()).unwrap();
         assert_eq!(step.destination, None);
         assert_eq!(step.tags, ["demo:dev"]);
+    }
+
+    #[test]
+    fn every_registry_that_is_named_is_a_host() {
+        let mut base = push(&["v7"]);
+        base.original.registries = vec!["base.example".to_owned()];
+        base.original.repository = "os/tiny".to_owned();
+        let mut image = ImageManifest::new(base.root.clone(), base.root.clone());
+        image.layer_blobs.push(LayerBlob::new(base.root.clone()));
+        base.manifests.push(image);
+        let hint = |registry: Option<&str>| {
+            let mut push = push(&[]);
+            let registry = registry.map(ToOwned::to_owned);
+            push.cross_mount_hint = Some(CrossMountHint::new(registry, "os/tiny"));
+            push
+        };
+        let mut manifest = DeployManifest::default();
+        manifest.operations = [base, hint(Some("mount.example")), hint(None)]
+            .map(|it| it.to_request())
+            .into();
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("push.json");
+        fs::write(&file, manifest.to_json_bytes()).unwrap();
+        let request = Request::read(&Context::of_process(), &[file], &Overrides::default());
+        let hosts = request.unwrap().hosts().into_iter();
+        let hosts: Vec<String> = hosts.map(|it| it.to_string()).collect();
+        assert_eq!(hosts, ["base.example", "mount.example", "r.example"]);
     }
 
     #[test]

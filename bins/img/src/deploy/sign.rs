@@ -284,7 +284,11 @@ impl Signer {
     }
 
     /// Runs the program, and keeps what it writes in a file.
-    fn run(&self, context: &Context, target: &Descriptor) -> Result<(NamedTempFile, Watched), Failure> {
+    fn run(
+        &self,
+        context: &Context,
+        target: &Descriptor,
+    ) -> Result<(NamedTempFile, Watched), Failure> {
         let what = || format!("signing {} with {}", target.digest, self.program.display());
         let file = Builder::new().prefix(".img-").tempfile().explain(what)?;
         let watched = leftovers::watch(file.path());

@@ -527,8 +527,9 @@ fn what_goes_to_several_places_is_signed_once_and_tags_are_not() {
     assert_eq!(fs::read_to_string(work.join("runs")).unwrap(), "run\n");
     for repository in ["one", "two"] {
         let source = format!("{repository}@{}", served.host());
-        let words =
-            format!("download-manifest --digest {signature} --source {source} --output {repository}");
+        let words = format!(
+            "download-manifest --digest {signature} --source {source} --output {repository}"
+        );
         succeed(work, &words);
     }
 }

@@ -15,12 +15,7 @@ fn check(arguments: &[&str], signal: &str, number: i32) -> io::Result<()> {
     check_in(&tempfile::tempdir()?, arguments, signal, number)
 }
 
-fn check_in(
-    directory: &TempDir,
-    arguments: &[&str],
-    signal: &str,
-    number: i32,
-) -> io::Result<()> {
+fn check_in(directory: &TempDir, arguments: &[&str], signal: &str, number: i32) -> io::Result<()> {
     let file = "platforms = [\"linux/amd64\"]\nlevel = \"best\"\noutput.layout = \"out\"\n\
                 [[layer]]\ncopy = [{ from = \"large\", to = \"/\" }]\n";
     fs::write(directory.path().join("img.toml"), file)?;

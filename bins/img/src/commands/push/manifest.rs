@@ -107,13 +107,8 @@ impl Arguments {
         request: &Request,
         results: &[LayerResult],
     ) -> Result<(), Failure> {
-        let destinations = request
-            .pushes()
-            .filter_map(|step| step.destination.as_ref());
-        let hosts = destinations.map(|to| to.registry.clone());
-        let hosts: Vec<_> = hosts
-            .chain(results.iter().filter_map(|it| it.registry.clone()))
-            .collect();
+        let mut hosts = request.hosts();
+        hosts.extend(results.iter().filter_map(|it| it.registry.clone()));
         let network = Network::open_for(Direction::Push, context, &self.network, &hosts)?;
         let layouts = SourceArguments::of_layouts(self.oci_layout.clone());
         let sources = open_sources(context, &layouts, request, &network)?;

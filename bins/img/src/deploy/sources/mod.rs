@@ -9,4 +9,4 @@ mod registries;
 
 pub(crate) use self::files::hash_file;
 pub(crate) use self::flags::{SourceArguments, add_registries, files_of, open_sources};
-pub(crate) use self::registries::layer_places;
+pub(super) use self::registries::layer_places;

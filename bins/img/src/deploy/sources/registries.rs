@@ -11,7 +11,7 @@ use imgpull::{LayerSource, Origin, Progress};
 use imgpush::Location;
 use imgstore::{BlobSource, BlobStream, Error, Presence, Result, UnverifiedStream};
 
-use crate::deploy::request::Request;
+use crate::deploy::request::{Request, Step};
 use crate::network::Network;
 use crate::report::{Explain as _, Failure};
 
@@ -26,8 +26,8 @@ impl Registries {
     pub(super) fn of(request: &Request, network: &Network) -> std::result::Result<Self, Failure> {
         let mut sources: BTreeMap<Vec<Location>, LayerSource> = BTreeMap::new();
         let mut by_digest = BTreeMap::new();
-        for (digest, places) in layer_places(request)? {
-            let source = if let Some(known) = sources.get(&places) {
+        for (digest, places) in &request.layer_places {
+            let source = if let Some(known) = sources.get(places) {
                 known.clone()
             } else {
                 let origins = places
@@ -35,10 +35,10 @@ impl Registries {
                     .map(|it| network.origin(&it.registry, &it.repository));
                 let origins: Vec<Origin> = origins.collect::<std::result::Result<_, _>>()?;
                 let source = LayerSource::new(origins, None, Progress::default());
-                sources.insert(places, source.clone());
+                sources.insert(places.clone(), source.clone());
                 source
             };
-            by_digest.insert(digest, source);
+            by_digest.insert(*digest, source);
         }
         Ok(Self { by_digest })
     }
@@ -53,12 +53,12 @@ impl Registries {
     }
 }
 
-/// Lists all registries that a request names as places of layers.
-pub(crate) fn layer_places(
-    request: &Request,
+/// Lists all registries that operations name as places of layers.
+pub(in crate::deploy) fn layer_places(
+    steps: &[Step],
 ) -> std::result::Result<BTreeMap<Digest, Vec<Location>>, Failure> {
     let mut by_digest: BTreeMap<Digest, Vec<Location>> = BTreeMap::new();
-    for step in &request.operations {
+    for step in steps {
         let what = || format!("operation {}: the source of a layer", step.place);
         let originals = originals(&step.operation).map_err(|failure| failure.in_front(what()))?;
         let layers = step.operation.manifests.iter();
