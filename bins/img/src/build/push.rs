@@ -76,11 +76,6 @@ pub(super) fn push(
 ) -> Result<(), Failure> {
     let root = &built.root;
     let root = Descriptor::new(root.media_type.clone(), root.digest, root.size);
-    let mut sources = Sources::of("the build", Arc::new(documents(built)))
-        .with("new layers", Arc::new(staging.clone()));
-    if let Some((name, store)) = base.and_then(BaseSource::store) {
-        sources = sources.with(&name, store);
-    }
     let place = base.and_then(BaseSource::location);
     let destinations = destinations(names, &[], &root)?;
     let hosts = destinations.keys().map(|to| to.registry.clone());
@@ -88,6 +83,15 @@ pub(super) fn push(
         .chain(place.iter().map(|it| it.registry.clone()))
         .collect();
     let network = Network::open_for(Direction::Push, context, &options.network, &hosts)?;
+    let mut sources = Sources::of("the build", Arc::new(documents(built)))
+        .with("new layers", Arc::new(staging.clone()));
+    if let Some((name, store)) = base.and_then(BaseSource::store) {
+        sources = sources.with(&name, store);
+    }
+    if let Some(cache) = &network.cache {
+        let name = format!("cache {}", cache.root().display());
+        sources = sources.with(&name, Arc::new(cache.clone()));
+    }
     let images = destinations.into_iter().map(|(to, tags)| {
         let mut image = Image::new(root.clone(), to, sources.clone());
         image.tags = tags;

@@ -168,3 +168,24 @@ fn a_build_is_pushed_and_the_layers_of_its_base_are_not_fetched_for_that() {
         "{asked:#?}"
     );
 }
+
+#[test]
+fn a_build_is_pushed_with_what_the_cache_has_of_its_base() {
+    let (base, served) = (image("amd64", 100_000), Served::start());
+    let other = Served::start();
+    served.push_image(&base, "1");
+    let push = format!("push = [\"{}/team/app\"]", other.host());
+    let directory = in_directory(&build_file(&served, "\"linux/amd64\"", &push));
+    let words = format!(
+        "pull {}/app:1 --cache cache --oci-layout base",
+        served.host()
+    );
+    succeed(directory.path(), &words);
+    served.asked();
+    succeed(directory.path(), "build --push --cache cache");
+    let asked = served.asked();
+    let layer = base.layers[0].digest.to_string();
+    assert!(!asked.iter().any(|it| it.ends_with(&layer)), "{asked:#?}");
+    let name = format!("{}/team/app:1", other.host());
+    super::push::pulled(directory.path(), &name);
+}
