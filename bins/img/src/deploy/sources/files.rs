@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use fs_err as fs;
 use imgcore::{Algorithm, Digest, Hasher};
@@ -25,8 +25,11 @@ pub(super) struct Files {
     proof: Proof,
     paths: BTreeMap<Digest, Vec<PathBuf>>,
     /// What files are that were hashed; `None` for one that cannot be read.
-    hashed: Mutex<HashMap<(PathBuf, Algorithm), Option<Digest>>>,
+    hashed: Mutex<HashMap<(PathBuf, Algorithm), Hashed>>,
 }
+
+/// Set by the first who asks; who asks meanwhile waits for that one alone.
+type Hashed = Arc<OnceLock<Option<Digest>>>;
 
 impl Files {
     pub(super) fn new(place: &'static str, proof: Proof) -> Self {
@@ -59,10 +62,11 @@ impl Files {
     }
 
     fn hash(&self, path: &Path, algorithm: Algorithm) -> Option<Digest> {
-        let mut hashed = self.hashed.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (path.to_owned(), algorithm);
-        let hash = || hash_file(path, algorithm).ok();
-        *hashed.entry(key).or_insert_with(hash)
+        let mut all = self.hashed.lock().unwrap_or_else(PoisonError::into_inner);
+        let hashed = Arc::clone(all.entry(key).or_default());
+        drop(all);
+        *hashed.get_or_init(|| hash_file(path, algorithm).ok())
     }
 }
 
@@ -180,6 +184,30 @@ mod tests {
         };
         assert_eq!(check(Proof::Content), Some(new.clone()));
         assert_eq!(check(Proof::Size), Some(old.clone()));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_that_is_being_hashed_keeps_nobody_from_another() {
+        use std::sync::mpsc;
+        use std::time::Duration;
+
+        let work = tempfile::tempdir().unwrap();
+        let (slow, fast) = (work.path().join("slow"), work.path().join("fast"));
+        let made = std::process::Command::new("mkfifo").arg(&slow).status();
+        assert!(made.unwrap().success());
+        fs::write(&fast, "hello").unwrap();
+        let files = Files::new("hints", Proof::Content);
+        let (sender, receiver) = mpsc::channel();
+        std::thread::scope(|scope| {
+            scope.spawn(|| files.hash(&slow, Algorithm::Sha256));
+            // Opens when the other end is read: then it is being hashed.
+            let writer = fs::OpenOptions::new().write(true).open(&slow).unwrap();
+            scope.spawn(|| sender.send(files.hash(&fast, Algorithm::Sha256)));
+            let found = receiver.recv_timeout(Duration::from_secs(10));
+            drop(writer);
+            assert_eq!(found, Ok(Some(Digest::sha256_of(b"hello"))));
+        });
     }
 
     #[test]
