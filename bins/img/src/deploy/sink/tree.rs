@@ -67,8 +67,9 @@ pub(super) fn write(
         }
         before = Some(tag);
     }
+    let mut whole = BTreeSet::new();
     for (repository, _, _, image) in &all {
-        repository.add_content(context, image, sources)?;
+        repository.add_content(context, image, sources, &mut whole)?;
     }
     for (repository, destination, step, image) in &all {
         repository.add_tags(context, destination, &step.tags, &image.root.digest)?;
@@ -89,42 +90,29 @@ fn nameless(step: &Step) -> Failure {
 struct Repository(PathBuf);
 
 impl Repository {
-    /// Adds blobs and documents, and what refers to others.
+    /// Adds blobs and documents, and what refers to others. Blobs in `whole` are there; those that are added become some.
     fn add_content(
         &self,
         context: &Context,
         image: &Image<'_>,
         sources: &Chain,
+        whole: &mut BTreeSet<PathBuf>,
     ) -> Result<(), Failure> {
         for name in ["blobs", "manifests", "tags"] {
             fs::create_dir_all(self.0.join(name))?;
         }
         for blob in image.blobs() {
-            self.add_blob(context, blob, sources)?;
+            let path = self.0.join("blobs").join(blob.digest.to_string());
+            if !whole.contains(&path) {
+                add_blob(context, &path, blob, sources)?;
+                whole.insert(path);
+            }
         }
         for (descriptor, bytes) in image.documents() {
             let path = self.manifest(&descriptor.digest.to_string());
             output::write(context, &path, bytes)?;
         }
         self.add_referrers(context, image)
-    }
-
-    fn add_blob(
-        &self,
-        context: &Context,
-        blob: &Descriptor,
-        sources: &Chain,
-    ) -> Result<(), Failure> {
-        let path = self.0.join("blobs").join(blob.digest.to_string());
-        if is_whole(&path, blob) {
-            return Ok(());
-        }
-        let mut reader = blocking::open(sources, blob)?;
-        let mut pending = Pending::create(context, &path)?;
-        io::copy(&mut reader, &mut pending).explain(|| format!("blob {}", blob.digest))?;
-        let mut outputs = Outputs::default();
-        outputs.add(pending);
-        outputs.commit(context)
     }
 
     /// Lists the image with the manifest that it is about.
@@ -201,6 +189,24 @@ impl Repository {
     fn manifest(&self, name: &str) -> PathBuf {
         self.0.join("manifests").join(name)
     }
+}
+
+/// Writes a blob, if the file that is there is not it.
+fn add_blob(
+    context: &Context,
+    path: &Path,
+    blob: &Descriptor,
+    sources: &Chain,
+) -> Result<(), Failure> {
+    if is_whole(path, blob) {
+        return Ok(());
+    }
+    let mut reader = blocking::open(sources, blob)?;
+    let mut pending = Pending::create(context, path)?;
+    io::copy(&mut reader, &mut pending).explain(|| format!("blob {}", blob.digest))?;
+    let mut outputs = Outputs::default();
+    outputs.add(pending);
+    outputs.commit(context)
 }
 
 /// Says whether a file has the size and digest of a blob.
