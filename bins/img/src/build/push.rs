@@ -9,7 +9,6 @@ use imgstore::{DirectoryStore, MemoryStore};
 use super::base::BaseSource;
 use super::file::{Build, BuildFile};
 use super::{BuildOptions, Built};
-use crate::commands::{destinations, tell};
 use crate::context::Context;
 use crate::network::{Direction, Network};
 use crate::push::{self, PushArguments};
@@ -77,7 +76,7 @@ pub(super) fn push(
     let root = &built.root;
     let root = Descriptor::new(root.media_type.clone(), root.digest, root.size);
     let place = base.and_then(BaseSource::location);
-    let destinations = destinations(names, &[], &root)?;
+    let destinations = push::destinations(names, &[], &root)?;
     let hosts = destinations.keys().map(|to| to.registry.clone());
     let hosts: Vec<_> = hosts
         .chain(place.iter().map(|it| it.registry.clone()))
@@ -106,7 +105,7 @@ pub(super) fn push(
     let images = images.collect();
     let settings = PushArguments::default().options();
     let report = push::push(context, &network, images, &settings, options.display)?;
-    tell(context, &report, false)?;
+    push::tell(context, &report, false)?;
     push::check(context, &report)
 }
 

@@ -46,7 +46,6 @@ mod validate;
 use crate::cli::{Group, Subcommand};
 
 pub(crate) use self::layer_hints::LayerHints;
-pub(crate) use self::push::{destinations, tell};
 
 /// Every subcommand, in the order of the help.
 pub(crate) const TABLE: &[Subcommand] = &[

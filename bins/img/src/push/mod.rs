@@ -1,12 +1,14 @@
 //! What `img push`, `img build --push` and `img deploy` share: how images are pushed, and what is said about it.
 
+mod destinations;
 mod shown;
 
 use imgpush::{
     Batch, ExistingTags, Image, Location, MountMode, Options, Report, VerifyExisting, dry_run,
 };
 
-pub(crate) use self::shown::{reference, summary};
+pub(crate) use self::destinations::destinations;
+pub(crate) use self::shown::{reference, summary, tell};
 use crate::cli::value::Integer;
 use crate::context::Context;
 use crate::network::{Display, Network};

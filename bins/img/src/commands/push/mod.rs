@@ -3,17 +3,14 @@
 pub(super) mod blob;
 pub(super) mod manifest;
 
-use std::collections::BTreeMap;
-
 use clap::ValueEnum;
 use imgcore::{Descriptor, Platform, Reference, Repository, Tag};
-use imgpush::{Image, Location, Report, Sources};
-use serde_json::Value;
+use imgpush::{Image, Sources};
 
 use crate::cli::Run;
 use crate::context::Context;
 use crate::network::{Direction, Network, NetworkArguments};
-use crate::push::{self, PushArguments, ShowArguments, reference, summary};
+use crate::push::{self, PushArguments, ShowArguments};
 use crate::report::Failure;
 use crate::subject::{Images, Subject};
 
@@ -84,7 +81,7 @@ impl Run for Arguments {
             }
         };
         let root = self.root(&images)?;
-        let destinations = destinations(&self.names, &self.tag, &root)?;
+        let destinations = push::destinations(&self.names, &self.tag, &root)?;
         let sources = Sources::of(path, images.store());
         let hosts: Vec<_> = destinations.keys().map(|to| to.registry.clone()).collect();
         let network = Network::open_for(Direction::Push, context, &self.network, &hosts)?;
@@ -102,7 +99,7 @@ impl Run for Arguments {
         }
         let display = self.show.display(context);
         let report = push::push(context, &network, images, &options, display)?;
-        tell(context, &report, self.show.json)?;
+        push::tell(context, &report, self.show.json)?;
         push::check(context, &report)
     }
 }
@@ -116,112 +113,5 @@ impl Arguments {
             return Ok(image.manifest.descriptor());
         }
         images.root()
-    }
-}
-
-/// Gathers the tags for each repository. A name without a tag is one with `latest`, unless there are others.
-pub(crate) fn destinations(
-    names: &[Reference],
-    tags: &[Tag],
-    root: &Descriptor,
-) -> Result<BTreeMap<Location, Vec<Tag>>, Failure> {
-    let mut destinations: BTreeMap<Location, Vec<Tag>> = BTreeMap::new();
-    for name in names {
-        let full = name.docker_normalized()?;
-        if let Some(digest) = full.digest()
-            && digest != root.digest
-        {
-            let message = format!("{name} is another image than {}", root.digest);
-            return Err(
-                Failure::new(message).hint("leave the digest out, or name the image that has it")
-            );
-        }
-        let registry = full.host().cloned();
-        let registry = registry.ok_or_else(|| Failure::new(format!("{name} has no registry")))?;
-        let to = Location::new(registry, full.repository().clone());
-        let full = if tags.is_empty() {
-            full.or_latest()
-        } else {
-            full
-        };
-        let all = destinations.entry(to).or_default();
-        for tag in full.tag().into_iter().chain(tags) {
-            if !all.contains(tag) {
-                all.push(tag.clone());
-            }
-        }
-    }
-    Ok(destinations)
-}
-
-/// Prints the references of what was pushed, and says on standard error what that took.
-pub(crate) fn tell(context: &Context, report: &Report, as_json: bool) -> Result<(), Failure> {
-    if as_json {
-        return context
-            .report
-            .print(format_args!("{}\n", last_line(report)?));
-    }
-    let mut references = String::new();
-    for image in report.images.iter().filter(|it| it.is_pushed()) {
-        let tags = image.tags.iter().map(|tag| Some(tag.as_str()));
-        let untagged = image.tags.is_empty().then_some(None);
-        for tag in tags.chain(untagged) {
-            references.push_str(&reference(&image.destination, tag, &image.root));
-            references.push('\n');
-        }
-    }
-    context.report.print(references)?;
-    context.report.error_text(summary(report));
-    Ok(())
-}
-
-/// The report as an event.
-pub(crate) fn last_line(report: &Report) -> Result<Value, Failure> {
-    let mut value: Value = serde_json::from_slice(&report.to_json())?;
-    value["event"] = "pushed".into();
-    Ok(value)
-}
-
-#[cfg(test)]
-mod tests {
-    use imgcore::MediaType;
-
-    use super::*;
-
-    fn check(names: &[&str], tags: &[&str]) -> Vec<String> {
-        let root = Descriptor::of(MediaType::OCI_MANIFEST, b"{}");
-        let names: Vec<Reference> = names.iter().map(|name| name.parse().unwrap()).collect();
-        let tags: Vec<Tag> = tags.iter().map(|tag| tag.parse().unwrap()).collect();
-        let destinations = destinations(&names, &tags, &root).unwrap().into_iter();
-        let shown = destinations.map(|(to, tags)| {
-            let tags: Vec<&str> = tags.iter().map(Tag::as_str).collect();
-            format!("{to}:{}", tags.join(","))
-        });
-        shown.collect()
-    }
-
-    #[test]
-    fn names_of_one_repository_are_its_tags() {
-        let names = ["r.example/app:1", "r.example/app:1.2", "app"];
-        assert_eq!(
-            check(&names, &[]),
-            ["docker.io/library/app:latest", "r.example/app:1,1.2"]
-        );
-        assert_eq!(
-            check(&names, &["edge", "1"]),
-            ["docker.io/library/app:edge,1", "r.example/app:1,edge,1.2"]
-        );
-    }
-
-    #[test]
-    fn a_name_with_a_digest_must_mean_the_image() {
-        let root = Descriptor::of(MediaType::OCI_MANIFEST, b"{}");
-        let own = format!("r.example/app@{}", root.digest).parse().unwrap();
-        let destinations_of = |name: Reference| destinations(&[name], &[], &root);
-        let all = destinations_of(own).unwrap();
-        assert!(all.values().all(Vec::is_empty));
-        let other = Descriptor::of(MediaType::OCI_MANIFEST, b"other").digest;
-        let other = format!("r.example/app@{other}").parse().unwrap();
-        destinations_of(other).unwrap_err();
     }
 }
