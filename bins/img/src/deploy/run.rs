@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use imgpush::{Location, Options, Report};
-use imgstore::Chain;
+use imgstore::{Chain, with_causes};
 use serde_json::{Value, json};
 
 use super::batch::{Groups, Outcome, SharingOverrides};
@@ -147,14 +147,9 @@ impl Outcome<'_> {
             "digest": self.step.operation.root.digest.to_string(),
             "tags": self.step.tags,
             "done": self.is_done(),
-            "errors": errors.map(|error| chain(error)).collect::<Vec<_>>(),
+            "errors": errors.map(|error| with_causes(*error)).collect::<Vec<_>>(),
         })
     }
-}
-
-fn chain(error: &imgpush::Error) -> String {
-    let failure = Failure::from(error.clone()).to_string();
-    failure.trim_end().trim_start_matches("img: ").to_owned()
 }
 
 /// Says each error once, though several operations fail for it.
