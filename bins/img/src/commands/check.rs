@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use fs_err as fs;
-use imgcore::check::{Fault, Measured, Mismatch};
+use imgcore::check::Measured;
 use imgcore::json::Strictness;
 use imgcore::{Algorithm, Descriptor, LayerMetadata};
 use imgstore::archive::{ArchiveLimits, Image};
@@ -110,21 +110,19 @@ impl Arguments {
                 ""
             },
         );
-        let told = self.tell(context, &mismatches, &checked);
-        let is_gap = |it: &Mismatch| {
-            let part = it.place.rsplit(": ").next().unwrap_or_default();
-            matches!(it.fault, Fault::Missing) && part.starts_with("entry ")
-        };
-        // Where anything else is wrong, that is no reason.
-        if report.mismatches.iter().all(is_gap) {
-            return told.map_err(|failure| {
-                failure.hint(
-                    "an index that was pulled for some of its platforms also leads to the others; \
-                     pull it without --platform, or each platform to a layout of its own",
-                )
-            });
+        tell(context, &mismatches, &checked)?;
+        if mismatches.is_empty() {
+            return Ok(());
         }
-        told
+        let failure = self.failure(&mismatches);
+        // Where anything else is wrong, that is no reason.
+        if report.missing_entries < mismatches.len() {
+            return Err(failure);
+        }
+        Err(failure.hint(
+            "an index that was pulled for some of its platforms also leads to the others; \
+             pull it without --platform, or each platform to a layout of its own",
+        ))
     }
 
     fn check_layer(&self, context: &Context, path: &Path) -> Result<(), Failure> {
@@ -147,7 +145,11 @@ impl Arguments {
             let _ = writeln!(checked, "diff_id {diff_id}");
         }
         let _ = writeln!(checked, "{}", counted(measured.size, "byte"));
-        self.tell(context, &mismatches, &checked)
+        tell(context, &mismatches, &checked)?;
+        if mismatches.is_empty() {
+            return Ok(());
+        }
+        Err(self.failure(&mismatches))
     }
 
     fn metadata(&self, context: &Context) -> Result<Option<LayerMetadata>, Failure> {
@@ -161,17 +163,19 @@ impl Arguments {
             .explain(|| format!("layer metadata {}", path.display()))
     }
 
-    /// Prints what was checked, or everything that is wrong.
-    fn tell(&self, context: &Context, mismatches: &[String], checked: &str) -> Result<(), Failure> {
-        if mismatches.is_empty() {
-            return context.report.print(checked);
-        }
-        context
-            .report
-            .print(shown::lines(&format!("{}\n", mismatches.join("\n"))))?;
+    fn failure(&self, mismatches: &[String]) -> Failure {
         let count = counted(mismatches.len() as u64, "mismatch");
-        Err(Failure::new(format!("{}: {count}", self.subject)))
+        Failure::new(format!("{}: {count}", self.subject))
     }
+}
+
+/// Prints what was checked, or everything that is wrong.
+fn tell(context: &Context, mismatches: &[String], checked: &str) -> Result<(), Failure> {
+    if mismatches.is_empty() {
+        return context.report.print(checked);
+    }
+    let lines = format!("{}\n", mismatches.join("\n"));
+    context.report.print(shown::lines(&lines))
 }
 
 /// Lists what a layer and its metadata say differently.

@@ -191,6 +191,28 @@ fn two_platforms_of_three_leave_a_gap_that_check_explains() {
     ");
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_check_that_cannot_be_printed_says_nothing_of_platforms() {
+    let (served, _, _) = three();
+    let directory = TempDir::new().unwrap();
+    let words = format!("pull --oci-layout out {}/app:1", served.host());
+    succeed(directory.path(), &words);
+    let full = fs::OpenOptions::new().write(true).open("/dev/full");
+    let checked = img(directory.path())
+        .args(["check", "out"])
+        .stdout(full.unwrap().into_parts().0)
+        .output()
+        .unwrap();
+    assert_eq!(checked.status.code(), Some(1));
+    let stderr = String::from_utf8(checked.stderr).unwrap();
+    assert!(
+        stderr.contains("cannot write to standard output"),
+        "{stderr}"
+    );
+    assert!(!stderr.contains("hint"), "{stderr}");
+}
+
 #[test]
 fn a_build_that_names_a_tag_is_told_the_digest() {
     let (served, _, index) = three();

@@ -50,6 +50,8 @@ pub struct Report {
     pub layers: usize,
     /// How many bytes of layers were read.
     pub layer_bytes: u64,
+    /// How many of the mismatches are entries of an index whose document is not there.
+    pub missing_entries: usize,
 }
 
 /// Checks everything that `roots` lead to, on the calling thread. Each root comes with what mismatches call it.
@@ -132,6 +134,7 @@ struct Checker<'a, S: ?Sized> {
 
 impl<S: BlobSource + ?Sized> Checker<'_, S> {
     fn visit(&mut self, place: &str, descriptor: &Descriptor, nesting: Option<&Nesting>) {
+        let is_entry = nesting.is_some();
         let nesting = match nesting {
             Some(way) if descriptor.media_type.is_index() => match way.enter(descriptor.digest) {
                 Ok(way) => way,
@@ -149,7 +152,10 @@ impl<S: BlobSource + ?Sized> Checker<'_, S> {
         }
         let bytes = match self.document(descriptor) {
             Ok(Some(bytes)) => bytes,
-            Ok(None) => return self.fault(place, Fault::Missing),
+            Ok(None) => {
+                self.report.missing_entries += usize::from(is_entry);
+                return self.fault(place, Fault::Missing);
+            }
             Err(error) => return self.unreadable(place, error),
         };
         let (document, mismatches) = check_document(place, descriptor, &bytes);

@@ -152,6 +152,13 @@ fn what_is_not_there_is_listed() {
 }
 
 #[test]
+fn a_root_is_no_missing_entry_whatever_it_is_called() {
+    let root = Descriptor::of(MediaType::OCI_MANIFEST, b"missing");
+    let report = check(&MemoryStore::new(), &[("app: entry 1".to_owned(), root)]);
+    assert_eq!((report.mismatches.len(), report.missing_entries), (1, 0));
+}
+
+#[test]
 fn an_index_is_followed_and_a_circle_is_not() {
     let content = tar("one");
     let (store, good) = image(&[(MediaType::OCI_LAYER_TAR, &content, &content)]);
@@ -168,5 +175,7 @@ fn an_index_is_followed_and_a_circle_is_not() {
     let mismatches = check_one(&store, &root);
     let found = mismatches.join("\n");
     assert!(found.contains("app: entry 1: is missing"), "{found}");
+    let report = check(&store, &[("app".to_owned(), root)]);
+    assert_eq!(report.missing_entries, 1);
     assert!(found.contains("leads back to itself"), "{found}");
 }
