@@ -9,7 +9,7 @@ use imgpull::TagOrDigest;
 use super::download::{self, LooseDigest, Source};
 use crate::cli::Run;
 use crate::context::Context;
-use crate::network::{Display, NetworkArguments, watch};
+use crate::network::{Display, NetworkArguments};
 use crate::output::Pending;
 use crate::report::Failure;
 
@@ -53,7 +53,7 @@ impl Run for Arguments {
             return Err(Failure::new("missing --output or --print-digest"));
         }
         let (network, origins) = download::open(context, &self.network, &self.source)?;
-        let document = watch(context, Display::None, |progress| {
+        let document = network.watch(context, Display::None, |progress| {
             Ok(network.run(imgpull::document(&origins, &at, progress))?)
         })?;
         let digest = at.digest().unwrap_or(document.descriptor().digest);

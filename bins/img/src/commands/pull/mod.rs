@@ -14,7 +14,7 @@ use self::target::Target;
 use crate::cli::Run;
 use crate::cli::value::Integer;
 use crate::context::Context;
-use crate::network::{Display, Network, NetworkArguments, watch};
+use crate::network::{Display, Network, NetworkArguments};
 use crate::report::Failure;
 
 /// Pulls an image from a registry
@@ -228,7 +228,7 @@ fn refuse_tag(
     tag: &Tag,
 ) -> Result<Failure, Failure> {
     let at = TagOrDigest::Tag(tag.clone());
-    let document = watch(context, Display::None, |progress| {
+    let document = network.watch(context, Display::None, |progress| {
         Ok(network.run(imgpull::document(origins, &at, progress))?)
     })?;
     let digest = document.descriptor().digest;
