@@ -61,12 +61,13 @@ impl CacheKeychain {
             Err(lookup) => return answered(lookup.asked, lookup.answer),
         };
         let who = format!("credential helper {helper}");
-        match self.programs.ask_bazel(&helper, &uri, &self.options) {
-            Ok((answer, _)) if answer.is_empty() => {
+        let (said, _) = self.programs.ask_bazel(&helper, &uri, &self.options);
+        match said {
+            Ok(answer) if answer.is_empty() => {
                 let why = format!("it gives no headers for {uri}");
                 answered(who, Answer::Nothing(why))
             }
-            Ok((answer, _)) => CacheResolution {
+            Ok(answer) => CacheResolution {
                 credential: Some(answer.cache_credential()),
                 trail: vec![Lookup::new(who, Answer::Found("headers".to_owned()))],
             },

@@ -22,8 +22,8 @@ const FAILURE_HOLDS: Duration = Duration::from_secs(30);
 /// What a helper said, or in what way it failed.
 type Said<T> = Result<T, String>;
 
-/// What a helper said, and until when that holds.
-type Held<T> = Said<(T, SystemTime)>;
+/// What a helper said or in what way it failed, and until when that holds.
+type Held<T> = (Said<T>, SystemTime);
 
 /// A question: which program, and its input.
 type Question = (PathBuf, String);
@@ -43,11 +43,13 @@ impl HelperPrograms {
         uri: &str,
         options: &KeychainOptions,
     ) -> Held<Arc<HelperAnswer>> {
-        let found = helper.find(options.workspace.as_deref(), &options.environment);
-        let program = found.map_err(|error| error.chain())?;
         let now = (options.clock)();
+        let program = match helper.find(options.workspace.as_deref(), &options.environment) {
+            Ok(program) => program,
+            Err(error) => return (Err(error.chain()), after(now, FAILURE_HOLDS)),
+        };
         let question = (program.clone(), uri.to_owned());
-        let (said, until) = self.bazel.get_or_ask(question, now, || {
+        self.bazel.get_or_ask(question, now, || {
             let said = run_bazel(&program, uri, options);
             match said {
                 Ok(answer) if answer.expires().is_some_and(|until| until <= now) => {
@@ -60,8 +62,7 @@ impl HelperPrograms {
                 }
                 Err(why) => (Err(why), after(now, FAILURE_HOLDS)),
             }
-        });
-        said.map(|answer| (answer, until))
+        })
     }
 
     /// Forgets what helpers said to any of these inputs.
@@ -78,16 +79,17 @@ impl HelperPrograms {
         options: &KeychainOptions,
     ) -> Held<Option<RegistryCredential>> {
         let name = helper.program();
-        let found = program::find(&name, &options.environment);
-        let program = found.map_err(|error| error.chain())?;
         let now = (options.clock)();
+        let program = match program::find(&name, &options.environment) {
+            Ok(program) => program,
+            Err(error) => return (Err(error.chain()), after(now, FAILURE_HOLDS)),
+        };
         let question = (program.clone(), server.to_owned());
-        let (said, until) = self.docker.get_or_ask(question, now, || {
+        self.docker.get_or_ask(question, now, || {
             let said = run_docker(&program, &name, server, options);
             let holds = if said.is_ok() { HOLDS } else { FAILURE_HOLDS };
             (said, after(now, holds))
-        });
-        said.map(|answer| (answer, until))
+        })
     }
 }
 

@@ -33,8 +33,8 @@ use options::Helpers;
 /// 5. nobody: then requests go without.
 ///
 /// What fails is a warning in the trail, and the search goes on. Answers of helpers are kept until they expire, or for
-/// five minutes where they do not say, or until a registry has [refused](RegistryKeychain::refused) them;
-/// [`Resolution::expires`] says until when.
+/// five minutes where they do not say, or until a registry has [refused](RegistryKeychain::refused) them; that one failed
+/// is kept for half a minute. [`Resolution::expires`] is the earliest end of all these, found or not.
 ///
 /// # Examples
 ///
@@ -65,14 +65,14 @@ struct Search<'a> {
     host: &'a RegistryHost,
     repository: Option<&'a Repository>,
     trail: Vec<Lookup>,
-    /// Until when what was found holds.
+    /// Until when all of that holds.
     expires: Option<SystemTime>,
 }
 
 /// What one place said.
 enum Said {
     Failed(String),
-    Found(RegistryCredential, SystemTime),
+    Found(RegistryCredential),
     Nothing(String),
 }
 
@@ -102,7 +102,7 @@ impl Keychain {
     }
 
     /// Asks the Bazel credential helper for the URI of the repository, or of the registry.
-    fn ask_credential_helper(&self, search: &Search<'_>) -> (String, Said) {
+    fn ask_credential_helper(&self, search: &mut Search<'_>) -> (String, Said) {
         let who = "credential helper";
         let helpers = match self.options.helpers_for_registries() {
             Helpers::Are(helpers) => helpers,
@@ -114,9 +114,11 @@ impl Keychain {
             return (who.to_owned(), Said::Nothing(why));
         };
         let uri = search.uri();
-        let said = match self.programs.ask_bazel(helper, &uri, &self.options) {
-            Ok((answer, until)) => match answer.registry_credential() {
-                Ok(Some(credential)) => Said::Found(credential, until),
+        let (said, until) = self.programs.ask_bazel(helper, &uri, &self.options);
+        search.holds_until(until);
+        let said = match said {
+            Ok(answer) => match answer.registry_credential() {
+                Ok(Some(credential)) => Said::Found(credential),
                 Ok(None) => Said::Nothing(format!("it gives no Authorization for {uri}")),
                 Err(error) => Said::Failed(error.chain()),
             },
@@ -145,7 +147,7 @@ impl Keychain {
     fn ask_docker_helper(
         &self,
         config: &DockerConfig,
-        search: &Search<'_>,
+        search: &mut Search<'_>,
     ) -> Option<(String, Said)> {
         let (member, helper) = config.helper(search.host)?;
         let helper = match helper {
@@ -153,9 +155,11 @@ impl Keychain {
             Err(why) => return Some((member.to_owned(), Said::Failed(why))),
         };
         let server = search.server();
-        let said = match self.programs.ask_docker(&helper, &server, &self.options) {
-            Ok((Some(credential), until)) => Said::Found(credential, until),
-            Ok((None, _)) => Said::Nothing(format!("it keeps nothing for {server}")),
+        let (said, until) = self.programs.ask_docker(&helper, &server, &self.options);
+        search.holds_until(until);
+        let said = match said {
+            Ok(Some(credential)) => Said::Found(credential),
+            Ok(None) => Said::Nothing(format!("it keeps nothing for {server}")),
             Err(why) => Said::Failed(why),
         };
         Some((format!("{member}: {}", helper.program()), said))
@@ -212,12 +216,16 @@ impl<'a> Search<'a> {
         }
     }
 
+    /// Notes until when an answer holds: whoever asks again then may find that another place comes first.
+    fn holds_until(&mut self, until: SystemTime) {
+        self.expires = Some(self.expires.map_or(until, |earlier| earlier.min(until)));
+    }
+
     /// Adds a line to the trail, and returns what was found.
     fn add(&mut self, who: String, said: Said) -> Option<RegistryCredential> {
         let (answer, credential) = match said {
             Said::Failed(why) => (Answer::Failed(why), None),
-            Said::Found(credential, until) => {
-                self.expires = Some(until);
+            Said::Found(credential) => {
                 let form = credential.form().to_owned();
                 (Answer::Found(form), Some(credential))
             }

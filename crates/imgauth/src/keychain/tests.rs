@@ -266,6 +266,37 @@ mod programs {
     }
 
     #[test]
+    fn answer_holds_no_longer_than_that_of_anybody_who_was_asked() {
+        let check = |helper: &str, store: &str, expected: u64| {
+            let scripts = Scripts::new();
+            if !helper.is_empty() {
+                scripts.add("helper", helper);
+            }
+            scripts.add("docker-credential-store", store);
+            let variables = [
+                ("IMG_CREDENTIAL_HELPER", "helper"),
+                ("IMG_DOCKER_CONFIG_INLINE", r#"{"credsStore":"store"}"#),
+            ];
+            let options = KeychainOptions::new(scripts.environment(variables))
+                .with_clock(|| SystemTime::UNIX_EPOCH);
+            let found = resolve(&Keychain::new(options), "r.example/app");
+            let until = SystemTime::UNIX_EPOCH + Duration::from_secs(expected);
+            assert_eq!(found.expires, Some(until), "{helper} {store}");
+        };
+        // They read their input, as helpers do: who writes it would hear of a broken pipe.
+        let fails = "cat >&2; exit 1";
+        let keeps_nothing = r#"cat >&2; echo '{"headers":{}}'"#;
+        let keeps_one = r#"cat >&2; echo '{"Username":"u","Secret":"p"}'"#;
+        check("", keeps_one, 30);
+        check(fails, keeps_one, 30);
+        check(fails, fails, 30);
+        check(keeps_nothing, keeps_one, 300);
+        check(keeps_nothing, fails, 30);
+        let nothing = "cat >&2; echo credentials not found in native keychain; exit 1";
+        check(keeps_nothing, nothing, 300);
+    }
+
+    #[test]
     fn helper_is_asked_again_after_a_refusal() {
         let scripts = Scripts::new();
         scripts.add_answer("helper", r#"{"headers":{}}"#);
