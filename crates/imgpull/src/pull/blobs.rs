@@ -7,9 +7,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use imgcore::{Descriptor, Digest, Document, MediaType};
 use imgregistry::protocol::url::TagOrDigest;
-use imgstore::{
-    Begin, BlobSink, BlobSourceExt, ErrorKind, LocalSource, MAX_DOCUMENT, Presence, copy,
-};
+use imgstore::{Begin, BlobSink, BlobSourceExt, ErrorKind, LocalSource, MAX_DOCUMENT, Presence};
 
 use super::ask::Origins;
 use super::store_target::StoreTarget;
@@ -182,7 +180,6 @@ impl Fetcher {
             digest: descriptor.digest,
             size: descriptor.size,
         });
-        let unwritable = |error: imgstore::Error| Failure::Store(error.into());
         if let Some(data) = &descriptor.data {
             let written = put(&*self.store, descriptor, data).await;
             written.map_err(unwritable)?;
@@ -197,39 +194,54 @@ impl Fetcher {
                 other => return other,
             }
         }
-        let target = StoreTarget::new(&self.store, descriptor).await;
-        let Some(mut target) = target.map_err(unwritable)? else {
-            return Ok(From::Store);
-        };
-        match self.ask_origins(descriptor, &mut target).await {
-            Err(Failure::Cache(error)) => Err(unwritable(error)),
-            other => other,
+        match self.target(descriptor).await? {
+            Some(mut target) => self.ask_origins(descriptor, &mut target, unwritable).await,
+            None => Ok(From::Store),
         }
     }
 
+    /// Starts a blob of the store; `None` if the store has it meanwhile.
+    async fn target<'a>(
+        &'a self,
+        descriptor: &'a Descriptor,
+    ) -> Result<Option<StoreTarget<'a>>, Failure> {
+        let target = StoreTarget::new(&self.store, descriptor).await;
+        target.map_err(unwritable)
+    }
+
     async fn through_cache(&self, cache: &Cache, descriptor: &Descriptor) -> Result<From, Failure> {
-        // Twice, for the cache may have it damaged.
-        let mut from = self.fill_cache(cache, descriptor).await?;
-        let copied = copy(cache, &*self.store, descriptor).await;
-        match copied {
-            Err(error) if is_damage(error.kind()) => {
+        let from = self.fill_cache(cache, descriptor).await?;
+        match self.store_cached(cache, descriptor).await {
+            // Once more, for the cache had it damaged.
+            Err(Failure::Cache(error)) if is_damage(error.kind()) => {
                 cache.discard(&descriptor.digest).map_err(Failure::Cache)?;
-                from = self.fill_cache(cache, descriptor).await?;
-                let copied = copy(cache, &*self.store, descriptor).await;
-                copied.map_err(Failure::Cache)?;
+                let from = self.fill_cache(cache, descriptor).await?;
+                self.store_cached(cache, descriptor).await?;
+                Ok(from)
             }
-            other => {
-                other.map_err(Failure::Cache)?;
-            }
+            stored => stored.map(|()| from),
         }
-        Ok(from)
+    }
+
+    /// Copies a blob of the cache into the store.
+    async fn store_cached(&self, cache: &Cache, descriptor: &Descriptor) -> Result<(), Failure> {
+        let Some(mut target) = self.target(descriptor).await? else {
+            return Ok(());
+        };
+        let copied = transfer::from_one(cache, descriptor, &mut target).await;
+        copied.map_err(|failed| match failed {
+            Failed::Source(error) => Failure::Cache(error),
+            Failed::Target(error) => unwritable(error),
+        })
     }
 
     async fn fill_cache(&self, cache: &Cache, descriptor: &Descriptor) -> Result<From, Failure> {
         match cache.claim(descriptor).await.map_err(Failure::Cache)? {
             Claim::Present => Ok(From::Cache),
             Claim::Fetch(mut partial) => {
-                let fetched = self.ask_origins(descriptor, &mut partial).await;
+                let fetched = self
+                    .ask_origins(descriptor, &mut partial, Failure::Cache)
+                    .await;
                 if matches!(fetched, Err(Failure::Cache(_))) {
                     partial.give_up().await;
                 }
@@ -238,11 +250,13 @@ impl Fetcher {
         }
     }
 
-    /// Fetches a blob from the first origin that gives all of it. Where one stops, the next goes on.
+    /// Fetches a blob from the first origin that gives all of it. Where one stops, the next goes on. `target_failed` says
+    /// what it means that the target does not take it.
     async fn ask_origins(
         &self,
         descriptor: &Descriptor,
         target: &mut impl Target,
+        target_failed: fn(imgstore::Error) -> Failure,
     ) -> Result<From, Failure> {
         let digest = descriptor.digest;
         let tick = |offset| self.tell(Event::Progress { digest, offset });
@@ -250,8 +264,7 @@ impl Fetcher {
         for origin in self.origins() {
             match transfer::fetch(origin.blobs(), descriptor, target, tick).await {
                 Ok(()) => return Ok(From::Origin(origin.name().to_owned())),
-                // The caller knows whether the target is the cache.
-                Err(Failed::Target(error)) => return Err(Failure::Cache(error)),
+                Err(Failed::Target(error)) => return Err(target_failed(error)),
                 Err(Failed::Source(error)) => {
                     self.origins.note(digest, origin, error, &mut attempts);
                 }
@@ -350,6 +363,10 @@ impl Fetcher {
             origin,
         });
     }
+}
+
+fn unwritable(error: imgstore::Error) -> Failure {
+    Failure::Store(error.into())
 }
 
 /// Reads a document as what its descriptor says; as whatever it is, where that says nothing.

@@ -74,3 +74,24 @@ fn a_cache_out_of_service_is_told_and_done_without() {
     let failures = failures(&events);
     assert!(failures[0].starts_with("the cache "), "{failures:#?}");
 }
+
+#[test]
+fn a_store_that_cannot_be_written_is_not_blamed_on_the_cache() {
+    let (repository, images, _) = three();
+    let directory = tempfile::tempdir().unwrap();
+    let options = PullOptions {
+        cache: Some(Cache::open(directory.path()).unwrap()),
+        ..options(Handling::Eager, &[])
+    };
+    let layer = &images[0].layers[1];
+    let store = Tampered::unwritable(layer, ErrorKind::Io);
+    let origins = [origin("app@example", &repository)];
+    let (pulled, events) = run(&origins, &latest(), &options, &store);
+    assert_eq!(pulled.unwrap_err().kind(), ErrorKind::Io);
+    assert_eq!(failures(&events), [""; 0]);
+    let asked = repository.asked();
+    let of_layer = asked
+        .iter()
+        .filter(|it| it.contains(&layer.digest.to_string()));
+    assert_eq!(of_layer.count(), 1, "{asked:#?}");
+}
