@@ -151,12 +151,15 @@ impl Network {
         &self.client
     }
 
-    /// Removes from the cache what was used longest ago, if there is more in it than there may be. That it cannot be
-    /// done harms nothing that was fetched.
+    /// Removes from the cache what was used longest ago, if this command made it more than there may be. That it cannot
+    /// be done harms nothing that was fetched.
     pub(crate) fn trim_cache(&self, context: &Context) {
         let (Some(cache), Some(limit)) = (&self.cache, self.cache_limit) else {
             return;
         };
+        if !cache.has_grown() {
+            return;
+        }
         match cache.trim(limit) {
             Ok(trimmed) if trimmed.blobs == 0 => {}
             Ok(trimmed) => context.report.note(format_args!(

@@ -108,6 +108,7 @@ fn who_waits_for_a_killed_process_goes_on_in_its_place() {
 fn a_cache_with_a_limit_keeps_what_was_pulled_last() {
     let served = Served::start();
     let images = ["amd64", "arm64", "riscv64"].map(|name| image(name, 100_000));
+    let small = ["s390x", "ppc64le"].map(|name| image(name, 10));
     let directory = TempDir::new().unwrap();
     // Each into a layout of its own: what that has is not asked of the cache.
     let pull = |out: &str, tag: &str, limit: &str| {
@@ -126,12 +127,18 @@ fn a_cache_with_a_limit_keeps_what_was_pulled_last() {
     }
     // A manifest, a config and a layer of each.
     assert_eq!(blobs_in(directory.path()), 9);
-    pull("again", "1", "250KiB");
+    for (tag, image) in ["4", "5"].into_iter().zip(&small) {
+        served.push_image(image, tag);
+    }
+    // Where nothing was fetched, nothing has to go.
+    pull("again", "1", "1");
+    assert_eq!(blobs_in(directory.path()), 9);
+    pull("4", "4", "250KiB");
     let layers = images
         .each_ref()
         .map(|image| has_cached(directory.path(), &image.layers[0].digest));
     assert_eq!(layers, [true, false, true]);
-    pull("small", "1", "1");
+    pull("small", "5", "1");
     assert_eq!(blobs_in(directory.path()), 0);
     succeed(directory.path(), "check small");
     pull("large", "1", "1GiB");

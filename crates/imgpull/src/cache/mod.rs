@@ -8,6 +8,7 @@ mod trim;
 use std::collections::HashMap;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
 
@@ -77,6 +78,8 @@ struct Inner {
     root: PathBuf,
     /// One lock a digest that somebody in this process works at.
     at_work: Mutex<HashMap<Digest, Weak<tokio::sync::Mutex<()>>>>,
+    /// Whether anything was put in.
+    has_grown: AtomicBool,
 }
 
 /// How a blob came to be in the cache.
@@ -133,6 +136,7 @@ impl Cache {
         Ok(Self(Arc::new(Inner {
             root,
             at_work: Mutex::default(),
+            has_grown: AtomicBool::default(),
         })))
     }
 
@@ -247,6 +251,14 @@ impl Cache {
 
     /// Waits until a blob is there, or is for the caller to fetch.
     pub(crate) async fn claim(&self, descriptor: &Descriptor) -> Result<Claim> {
+        let claim = self.claim_in_turn(descriptor).await?;
+        if matches!(claim, Claim::Fetch(_)) {
+            self.0.has_grown.store(true, Ordering::Relaxed);
+        }
+        Ok(claim)
+    }
+
+    async fn claim_in_turn(&self, descriptor: &Descriptor) -> Result<Claim> {
         // Within the process first: tasks are woken, processes must look again.
         let permit = self.at_work_lock(descriptor.digest).lock_owned().await;
         let path = self.unfinished(&descriptor.digest);
@@ -409,6 +421,7 @@ impl Cache {
             .prefix(SINGLE)
             .tempfile_in(self.root().join(UNFINISHED))
             .map_err(|error| self.failed("making", error))?;
+        self.0.has_grown.store(true, Ordering::Relaxed);
         let write = FileWrite {
             file,
             target: self.blob_path(&descriptor.digest),

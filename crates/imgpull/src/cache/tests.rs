@@ -395,6 +395,8 @@ fn trimming_removes_what_was_used_longest_ago() {
         (1000, 0..10),
         (999, 1..10),
         (900, 1..10),
+        // A tenth of the limit is left free.
+        (600, 5..10),
         (450, 6..10),
         (0, 10..10),
     ] {
@@ -412,13 +414,27 @@ fn trimming_removes_what_was_used_longest_ago() {
     }
 }
 
+#[test]
+fn a_cache_that_was_only_read_has_not_grown() {
+    let (directory, cache) = empty_cache();
+    let blobs = ten_blobs(&cache);
+    assert!(cache.has_grown());
+    let other = Cache::open(directory.path().join("cache")).unwrap();
+    block_on(other.ensure(&blobs[0], &MemoryStore::new())).unwrap();
+    assert!(!other.has_grown());
+    let Begin::Writer(_) = block_on(other.writer(&layer(b"new"))).unwrap() else {
+        panic!("it was there");
+    };
+    assert!(other.has_grown());
+}
+
 #[cfg(unix)]
 #[test]
 fn a_blob_that_is_used_again_is_not_the_first_to_go() {
     let (_directory, cache) = empty_cache();
     let blobs = ten_blobs(&cache);
     block_on(cache.ensure(&blobs[0], &MemoryStore::new())).unwrap();
-    cache.trim(200).unwrap();
+    cache.trim(230).unwrap();
     assert_eq!(places_of(&cache, &blobs), [0, 9]);
 }
 
@@ -464,7 +480,7 @@ fn those_who_trim_at_once_leave_what_one_would() {
     std::thread::scope(|scope| {
         for _ in 0..4 {
             let other = Cache::open(directory.path().join("cache")).unwrap();
-            scope.spawn(move || other.trim(500).unwrap());
+            scope.spawn(move || other.trim(560).unwrap());
         }
     });
     assert_eq!(places_of(&cache, &blobs), [5, 6, 7, 8, 9]);

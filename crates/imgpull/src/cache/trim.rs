@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
 use imgcore::Algorithm;
@@ -29,7 +30,8 @@ struct Found {
 }
 
 impl Cache {
-    /// Removes the blobs that were used longest ago, until those that are left have at most `limit` bytes together.
+    /// Where the blobs have more than `limit` bytes together, removes those that were used longest ago, until the rest has
+    /// at most nine tenths of that: what is fetched next has room, and does not make somebody trim again.
     ///
     /// Each goes whole, so that a process which is killed here leaves a cache as good as any. A blob that was used since
     /// it was looked at stays. Whoever has one open reads it to its end; where the system keeps files that are open
@@ -41,6 +43,12 @@ impl Cache {
     pub fn trim(&self, limit: u64) -> Result<Trimmed> {
         self.trim_files(limit)
             .map_err(|error| self.failed("trimming", error))
+    }
+
+    /// Returns whether this handle, or a clone of it, was used to put anything in. Before that, trimming would look at all
+    /// of the cache for nothing.
+    pub fn has_grown(&self) -> bool {
+        self.0.has_grown.load(Ordering::Relaxed)
     }
 
     /// Returns whether this is also a disk cache of Bazel, which has other things in it and removes them by itself.
@@ -59,7 +67,8 @@ impl Cache {
         }
         // The one that was used longest ago comes last, from where it is taken.
         found.sort_unstable_by(|one, other| (other.used, &other.path).cmp(&(one.used, &one.path)));
-        while trimmed.size > limit
+        let goal = limit - limit / 10;
+        while trimmed.size > goal
             && let Some(blob) = found.pop()
         {
             if remove_if_unused_since(&blob)? {
