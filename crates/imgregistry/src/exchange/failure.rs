@@ -224,8 +224,15 @@ impl From<Failure> for Error {
     }
 }
 
-/// Returns whether an answer is one that time may change.
-pub(super) fn is_transient(answer: &Answer, class: Class) -> bool {
+/// Makes a failure of an answer that time may change.
+pub(crate) async fn lasting(answer: Answer, class: Class) -> Result<Answer, Failure> {
+    if is_transient(&answer, class) {
+        return Err(Failure::of_answer(answer).await);
+    }
+    Ok(answer)
+}
+
+fn is_transient(answer: &Answer, class: Class) -> bool {
     let outcome = Outcome::Status {
         status: answer.status.as_u16(),
         retry_after: None,

@@ -12,7 +12,7 @@ use imgcore::Repository;
 use url::Url;
 
 pub(crate) use self::answer::Answer;
-pub(crate) use self::failure::{Failure, of_status, private_host};
+pub(crate) use self::failure::{Failure, lasting, of_status, private_host};
 pub(crate) use self::redirects::{PRIVATE_HOST, chain, host_of};
 use crate::client::{Inner, Lane, Permit};
 use crate::error::{Error, ErrorKind, Place, Result};
@@ -67,42 +67,34 @@ impl Exchange<'_> {
 
     /// As [`call`](Self::call), and says whether an attempt before the last one may have been obeyed.
     pub(crate) async fn call_and_doubt(self, call: &Call) -> Result<(Answer, bool)> {
+        let once = |_| async { lasting(self.attempt(call).await?, call.class).await };
+        self.persist(call.class, u32::MAX, once).await
+    }
+
+    /// Tries something as often as the policy allows, and `limit` times at most; says whether an attempt before the last
+    /// one may have been obeyed. `once` gets the number of the attempt, from one on.
+    pub(crate) async fn persist<T, F>(
+        self,
+        class: Class,
+        limit: u32,
+        once: impl Fn(u32) -> F,
+    ) -> Result<(T, bool)>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
         let mut attempt = 1;
         let mut is_in_doubt = false;
         loop {
-            let failure = match self.attempt(call).await {
-                Ok(answer) if !failure::is_transient(&answer, call.class) => {
-                    return Ok((answer, is_in_doubt));
-                }
-                Ok(answer) => Failure::of_answer(answer).await,
+            let failure = match once(attempt).await {
+                Ok(done) => return Ok((done, is_in_doubt)),
                 Err(failure) => failure,
             };
             is_in_doubt |= failure.may_be_obeyed();
-            if self.wait(call.class, &failure, attempt).await {
-                attempt += 1;
-            } else {
+            if attempt == limit || !self.wait(class, &failure, attempt).await {
                 return Err(failure.error.with_attempts(attempt));
             }
+            attempt += 1;
         }
-    }
-
-    /// Asks the host whether it is a registry, without credentials. What may pass is tried once more and not as often as
-    /// the policy allows: this question is one that only comes up while another one is asked.
-    pub(crate) async fn ping(self, url: &Url, place: &Place, call: &Call) -> Option<Answer> {
-        const ATTEMPTS: u32 = 2;
-        for attempt in 1..=ATTEMPTS {
-            let failure = match self.probe(url, self.session.route(), place, call).await {
-                Ok(answer) if !failure::is_transient(&answer, Class::Repeatable) => {
-                    return Some(answer);
-                }
-                Ok(answer) => Failure::of_answer(answer).await,
-                Err(failure) => failure,
-            };
-            if attempt == ATTEMPTS || !self.wait(Class::Repeatable, &failure, attempt).await {
-                break;
-            }
-        }
-        None
     }
 
     /// Waits for as long as the policy says, and returns whether to try again.
@@ -139,24 +131,12 @@ impl Exchange<'_> {
 
     /// Reads a document of at most `limit` bytes, again from its start when it breaks off.
     pub(crate) async fn read(self, call: &Call, limit: usize) -> Result<Read> {
-        let mut attempt = 1;
-        loop {
-            let failure = match self.read_once(call, limit).await {
-                Ok(read) => return Ok(read),
-                Err(failure) => failure,
-            };
-            if !self.wait(call.class, &failure, attempt).await {
-                return Err(failure.error.with_attempts(attempt));
-            }
-            attempt += 1;
-        }
+        let once = |_| self.read_once(call, limit);
+        Ok(self.persist(call.class, u32::MAX, once).await?.0)
     }
 
     async fn read_once(self, call: &Call, limit: usize) -> Result<Read, Failure> {
-        let answer = self.attempt(call).await?;
-        if failure::is_transient(&answer, call.class) {
-            return Err(Failure::of_answer(answer).await);
-        }
+        let answer = lasting(self.attempt(call).await?, call.class).await?;
         if !answer.status.is_success() {
             let repository = call.scopes.needed().repository();
             return Err(self.refused(answer, repository).await.into());
@@ -206,38 +186,48 @@ impl Exchange<'_> {
     }
 
     /// Sends to the scheme that the registry speaks, which the first exchange finds out where the settings leave it open.
-    pub(crate) async fn settled(
+    async fn settled(
         self,
         call: &Call,
         authorization: Option<&HeaderValue>,
     ) -> Result<Answer, Failure> {
         let mut call = call.clone();
         loop {
-            let way = self.session.course();
-            self.session.rebase(&mut call.url);
-            let mut outcome = self.follow(&call, authorization).await;
-            let is_odd = match &outcome {
-                Ok(answer) => answer.status == StatusCode::BAD_REQUEST,
-                Err(failure) => failure.may_be_wrong_scheme() || self.session.course() != way,
-            };
-            if !is_odd {
-                self.session.confirm(way);
+            if let Some(outcome) = self.by_one_way(&mut call, authorization).await {
                 return outcome;
             }
-            if !self.session.is_settled()
+        }
+    }
+
+    /// Sends by the way that is known; `None` where another way proves to be the right one.
+    pub(crate) async fn by_one_way(
+        self,
+        call: &mut Call,
+        authorization: Option<&HeaderValue>,
+    ) -> Option<Result<Answer, Failure>> {
+        let session = self.session;
+        let way = session.course();
+        session.rebase(&mut call.url);
+        let mut outcome = self.follow(call, authorization).await;
+        let is_odd = match &outcome {
+            Ok(answer) => answer.status == StatusCode::BAD_REQUEST,
+            Err(failure) => failure.may_be_wrong_scheme() || session.course() != way,
+        };
+        if is_odd {
+            if !session.is_settled()
                 && let Ok(answer) = outcome
             {
                 // The question that comes next needs its place under the ceiling.
                 outcome = Ok(answer.at_hand().await);
             }
-            let session = self.session;
-            if !session.try_other_scheme(self, &call, way).await {
-                if outcome.is_ok() {
-                    session.confirm(way);
-                }
-                return outcome;
+            if session.try_other_scheme(self, call, way).await {
+                return None;
             }
         }
+        if outcome.is_ok() {
+            session.confirm(way);
+        }
+        Some(outcome)
     }
 
     /// Sends a body once, with the credential that is at hand; returns that as well. No redirect is followed.

@@ -177,17 +177,13 @@ impl Site {
         }
     }
 
-    /// Finds out how the site is reached, before URLs to write to are kept that depend on it. What else may be wrong, the
-    /// requests that follow will tell.
+    /// Finds out how the site is reached, before URLs to write to are kept that depend on it.
     pub(crate) async fn settle(&self, remote: &Remote) {
-        if self.session.is_settled() {
-            return;
-        }
         let place = self.session.place(Operation::Ping, None);
         let url = self.session.endpoint().ping();
         let mut call = self.call(place, Method::GET, url, Actions::PULL);
         call.lane = Lane::Writing;
-        drop(self.exchange(remote).settled(&call, None).await);
+        self.session.settle(self.exchange(remote), call).await;
     }
 
     /// Makes a request without a body to the site.

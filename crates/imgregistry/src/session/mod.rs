@@ -15,9 +15,9 @@ use url::Url;
 use self::auth::Auth;
 use crate::client::{Gateway, Inner, Security};
 use crate::error::{Error, Operation, Place, Result};
-use crate::exchange::{Call, Exchange, Failure, PRIVATE_HOST, private_host};
+use crate::exchange::{Answer, Call, Exchange, Failure, PRIVATE_HOST, lasting, private_host};
 use crate::protocol::address::{Reach, Rules};
-use crate::protocol::retry::Policy;
+use crate::protocol::retry::{Class, Policy};
 use crate::protocol::scope::ScopeSet;
 use crate::protocol::url::{Endpoint, Origin, Scheme};
 use crate::{Addresses, Role, Route, Verification};
@@ -217,10 +217,15 @@ impl Session {
         policy
     }
 
-    /// Puts the scheme that the host speaks into a URL that was built before that was known.
+    /// Puts the scheme that the host speaks into a URL that was built before that was known. Another port of the host is
+    /// another server, and whoever named that one named its scheme.
     pub(crate) fn rebase(&self, url: &mut Url) {
-        if self.ways.len() > 1 && Url::host(url) == self.endpoint().base().host() {
-            let _ = url.set_scheme(self.endpoint().scheme().as_str());
+        let origin = Origin::of(url);
+        let mut origins = self.ways.iter().map(|way| way.endpoint.origin());
+        if origin.is_some() && origins.any(|way| way == origin) {
+            let base = self.endpoint().base();
+            let _ = url.set_scheme(base.scheme());
+            let _ = url.set_port(base.port());
         }
     }
 
@@ -255,8 +260,12 @@ impl Session {
             };
             let url = way.endpoint.ping();
             let answer = exchange.probe(&url, route, &call.place, call).await;
-            if answer.is_ok_and(|answer| answer.status != StatusCode::BAD_REQUEST) {
-                return self.turn(taken, next);
+            if let Ok(answer) = answer
+                && answer.status != StatusCode::BAD_REQUEST
+            {
+                let is_turned = self.turn(taken, next);
+                self.learn(&answer);
+                return is_turned;
             }
         }
         self.course() != taken
@@ -279,13 +288,38 @@ impl Session {
         self.gateway.is_none() && self.auth.is_unexplored()
     }
 
-    /// Asks the host how it wants to be logged in to; returns whether it does.
+    /// Asks the host how it wants to be logged in to; returns whether it does. What may pass is tried once more and not as
+    /// often as the policy allows: this question is one that only comes up while another one is asked.
     pub(crate) async fn learn_by_ping(&self, exchange: Exchange<'_>, call: &Call) -> bool {
+        const ATTEMPTS: u32 = 2;
+        const CLASS: Class = Class::Repeatable;
         let place = self.place(Operation::Ping, None);
         let url = self.endpoint().ping();
-        match exchange.ping(&url, &place, call).await {
-            Some(answer) => self.auth.learn(&url, &answer),
-            None => false,
+        let once = |_| async {
+            let answer = exchange.probe(&url, self.route(), &place, call).await?;
+            lasting(answer, CLASS).await
+        };
+        match exchange.persist(CLASS, ATTEMPTS, once).await {
+            Ok((answer, _)) => self.auth.learn(&url, &answer),
+            Err(_) => false,
+        }
+    }
+
+    /// Finds out how the host is reached, and what it wants to see first, before URLs are kept that depend on it. What
+    /// else may be wrong, the requests that follow will tell. The call is a [ping](Endpoint::ping).
+    pub(crate) async fn settle(&self, exchange: Exchange<'_>, mut call: Call) {
+        if !self.is_settled()
+            && let Some(Ok(answer)) = exchange.by_one_way(&mut call, None).await
+        {
+            self.learn(&answer);
+        }
+    }
+
+    /// Learns from the answer to a ping that was sent for another reason, as far as that tells how to log in.
+    fn learn(&self, answer: &Answer) {
+        let is_told = answer.status.is_success() || answer.status == StatusCode::UNAUTHORIZED;
+        if is_told && answer.is_from_registry() && self.is_unexplored() {
+            self.auth.learn(&answer.url, answer);
         }
     }
 

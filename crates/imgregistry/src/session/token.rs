@@ -114,20 +114,17 @@ async fn fetch(
     scopes: &ScopeSet,
     credential: Option<&RegistryCredential>,
 ) -> Result<Token, Failure> {
-    let mut attempt = 1;
-    loop {
-        let failure = match fetch_once(exchange, realm, scopes, credential).await {
-            Ok(token) => return Ok(token),
+    let once = |attempt| async move {
+        let token = fetch_once(exchange, realm, scopes, credential).await;
+        token.map_err(|failure| match attempt {
             // What makes no sense may have been cut on its way: it is asked for once more.
-            Err(failure) if attempt == 1 && is_nonsense(&failure.error) => failure.into_transient(),
-            Err(failure) => failure,
-        };
-        if !exchange.wait(Class::Repeatable, &failure, attempt).await {
-            // The request that needs the token must not start all this over.
-            return Err(Failure::permanent(failure.error.with_attempts(attempt)));
-        }
-        attempt += 1;
-    }
+            1 if is_nonsense(&failure.error) => failure.into_transient(),
+            _ => failure,
+        })
+    };
+    let fetched = exchange.persist(Class::Repeatable, u32::MAX, once).await;
+    // The request that needs the token must not start all this over.
+    fetched.map(|(token, _)| token).map_err(Failure::permanent)
 }
 
 /// Returns whether the token server said yes, and nothing that can be read.

@@ -327,6 +327,19 @@ async fn credentials_that_say_until_when_they_hold_are_asked_for_again_then() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn that_nobody_has_credentials_is_believed_for_as_long_as_it_holds() {
+    let registry = Guard::basic(answer(200, INDEX), &[("user", PASSWORD)]);
+    let network = InProcess::new().with("https://registry.example.com", Arc::new(registry));
+    let keychain = Arc::new(Late::default());
+    let repository = remote(hasty(network).keychain(keychain.clone()));
+    for (seconds, is_allowed, asked) in [(0, false, 1), (90, false, 1), (20, true, 2)] {
+        tokio::time::advance(Duration::from_secs(seconds)).await;
+        assert_eq!(repository.manifest(&tag()).await.is_ok(), is_allowed);
+        assert_eq!(keychain.0.asked.load(Ordering::Relaxed), asked);
+    }
+}
+
 #[tokio::test]
 async fn a_redirect_to_storage_carries_no_credential() {
     let storage = Recorder::new(answer(200, "hello"));
@@ -403,6 +416,20 @@ impl RegistryKeychain for Expiring {
         let until = first + Duration::from_secs(100) * u32::try_from(times).unwrap();
         let credential = RegistryCredential::basic("user", PASSWORD);
         Resolution::new(Some(credential), Vec::new()).until(until)
+    }
+}
+
+/// As [`Expiring`], but for the first 100 seconds there is nothing yet.
+#[derive(Default)]
+struct Late(Expiring);
+
+impl RegistryKeychain for Late {
+    fn resolve(&self, host: &RegistryHost, repository: Option<&Repository>) -> Resolution {
+        let mut resolution = self.0.resolve(host, repository);
+        if self.0.asked.load(Ordering::Relaxed) == 1 {
+            resolution.credential = None;
+        }
+        resolution
     }
 }
 

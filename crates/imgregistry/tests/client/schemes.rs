@@ -7,9 +7,9 @@ use imgcore::{Descriptor, MediaType, Tag};
 use imgregistry::{Mount, TagOrDigest};
 use imgserve::distribution::Registry;
 use imgserve::http::{Handler, Request, Response};
-use imgstore::BlobSourceExt;
+use imgstore::{Begin, BlobSink, BlobSourceExt};
 use imgtest::registry::{
-    Guard, InProcess, Recorder, RequestClass, Reset, answer, handler, respond,
+    Fault, Faults, Guard, InProcess, Recorder, RequestClass, Reset, answer, handler, respond,
 };
 use tokio::sync::Barrier;
 
@@ -61,10 +61,11 @@ async fn of_many_first_requests_all_follow_the_one_that_finds_the_scheme() {
 async fn an_upload_that_is_the_first_request_goes_on_in_the_scheme_that_was_found() {
     let registry: Arc<dyn Handler> = Arc::new(Registry::in_memory());
     let guard = Guard::basic(registry, &[("user", PASSWORD)]);
+    let tls = Recorder::new(Arc::new(guard));
     let plain = Recorder::new(answer(400, "this port is for TLS"));
     let network = InProcess::new()
         .with(PLAIN, Arc::clone(&plain))
-        .with(TLS, Arc::new(guard));
+        .with(TLS, Arc::clone(&tls));
     let repository = remote_at(hasty(network).keychain(Arc::new(user(HOST))), HOST);
     let layer = Descriptor::of(MediaType::OCI_LAYER_TAR, b"hello");
     let from = "other/app".parse().unwrap();
@@ -76,6 +77,57 @@ async fn an_upload_that_is_the_first_request_goes_on_in_the_scheme_that_was_foun
     assert_eq!(repository.read_all(&layer, 10).await.unwrap(), "hello");
     assert_eq!(plain.len(), 1, "one question in the wrong scheme");
     assert_eq!(plain.count(RequestClass::FinishUpload), 0);
+    let asked = tls.count(RequestClass::Ping);
+    assert_eq!(asked, 1, "the question that found the scheme told the rest");
+    let exchanges = tls.exchanges();
+    let mut refused = exchanges
+        .iter()
+        .filter(|it| it.status.is_some_and(|status| status == 401));
+    assert!(
+        refused.all(|it| it.class == RequestClass::Ping),
+        "{exchanges:?}"
+    );
+}
+
+#[tokio::test]
+async fn an_upload_goes_on_at_another_port_in_the_scheme_that_the_registry_named() {
+    let session = Recorder::new(handler(|request| match request.method.as_str() {
+        "PUT" => respond(201, &[], ""),
+        _ => respond(202, &[("Location", "/session"), ("Range", "0-4")], ""),
+    }));
+    let registry = handler(|request| match request.method.as_str() {
+        "POST" => {
+            let elsewhere = "https://localhost:8443/session";
+            respond(202, &[("Location", elsewhere)], "")
+        }
+        "HEAD" => respond(404, &[], ""),
+        _ => respond(200, &[], ""),
+    });
+    let network = InProcess::new()
+        .with(PLAIN, registry)
+        .with("https://localhost:8443", Arc::clone(&session));
+    let repository = remote_at(hasty(network), HOST);
+    let layer = Descriptor::of(MediaType::OCI_LAYER_TAR, b"hello");
+    let Begin::Writer(mut ingest) = repository.writer(&layer).await.unwrap() else {
+        panic!("it was there");
+    };
+    ingest.write("hello".into()).await.unwrap();
+    ingest.commit().await.unwrap();
+    assert!(!session.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_without_an_answer_does_not_settle_the_scheme() {
+    // A TLS server that waits for the end of a plain line, once, and then says what it is.
+    let silent = Faults::new(answer(400, "this port is for TLS"));
+    silent.once(RequestClass::GetManifest, Fault::Stall);
+    let network = InProcess::new()
+        .with(PLAIN, silent)
+        .with(TLS, answer(200, INDEX));
+    let repository = remote_at(hasty(network), HOST);
+    let at = TagOrDigest::from(Tag::latest());
+    repository.manifest(&at).await.unwrap_err();
+    repository.manifest(&at).await.unwrap();
 }
 
 #[tokio::test]
