@@ -64,6 +64,7 @@ pub use chain::Chain;
 pub use copy::{Copied, copy};
 pub use directory::{
     DirectoryOptions, DirectoryStore, Durability, OutsideLinks, Placed, Placement, StagedBlob,
+    make_directory,
 };
 pub use error::{Error, ErrorKind, Result, with_causes};
 pub use layout::{

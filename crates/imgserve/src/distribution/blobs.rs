@@ -1,6 +1,7 @@
 //! Blobs of a repository: read, asked for, removed.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG};
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -55,16 +56,21 @@ impl Registry {
         Ok(response)
     }
 
-    pub(super) async fn delete_blob(&self, repository: &Repository, digest: &Digest) -> Answer {
-        let was_there = self
-            .records
-            .unlink_blob(repository, digest)
-            .await
-            .map_err(|error| self.failed(&error))?;
-        if !was_there {
-            return Err(unknown(digest));
-        }
-        self.free(digest).await;
+    pub(super) async fn delete_blob(
+        self: &Arc<Self>,
+        repository: Repository,
+        digest: Digest,
+    ) -> Answer {
+        let registry = Arc::clone(self);
+        self.to_the_end(async move {
+            let unlinked = registry.records.unlink_blob(&repository, &digest).await;
+            if !unlinked.map_err(|error| registry.failed(&error))? {
+                return Err(unknown(&digest));
+            }
+            registry.free(&digest).await;
+            Ok(())
+        })
+        .await?;
         Ok(empty(StatusCode::ACCEPTED))
     }
 

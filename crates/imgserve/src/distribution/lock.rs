@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, sys};
 
 /// The file that a registry locks in its directory.
 const NAME: &str = "lock";
@@ -30,7 +30,7 @@ impl Lock {
             .truncate(false)
             .open(path)
             .map_err(failed)?;
-        if try_lock(&file).map_err(failed)? {
+        if sys::try_lock(&file).map_err(failed)? {
             return Ok(Self { _file: file });
         }
         let text = format!(
@@ -39,22 +39,4 @@ impl Lock {
         );
         Err(Error::new(ErrorKind::InUse, text))
     }
-}
-
-/// Locks a file until it is closed, and says whether that could be.
-#[cfg(unix)]
-fn try_lock(file: &fs_err::File) -> io::Result<bool> {
-    use rustix::fs::{FlockOperation, flock};
-    use rustix::io::Errno;
-
-    match flock(file.file(), FlockOperation::NonBlockingLockExclusive) {
-        Err(Errno::WOULDBLOCK) => Ok(false),
-        Ok(()) | Err(Errno::BADF | Errno::NOLCK | Errno::NOSYS | Errno::OPNOTSUPP) => Ok(true),
-        Err(error) => Err(error.into()),
-    }
-}
-
-#[cfg(not(unix))]
-fn try_lock(_file: &fs_err::File) -> io::Result<bool> {
-    Ok(true)
 }

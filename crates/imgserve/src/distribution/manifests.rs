@@ -1,5 +1,7 @@
 //! Manifests of a repository: read, taken, removed.
 
+use std::sync::Arc;
+
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use imgcore::{Algorithm, Descriptor, Digest, Document, Hasher, MediaType, Repository, Tag};
@@ -44,7 +46,7 @@ impl Registry {
     }
 
     pub(super) async fn write_manifest(
-        &self,
+        self: &Arc<Self>,
         repository: &Repository,
         reference: &ManifestReference,
         mut tags: Vec<Tag>,
@@ -67,8 +69,6 @@ impl Registry {
         if let ManifestReference::Tag(tag) = reference {
             tags.insert(0, tag.clone());
         }
-        self.keep(repository, &record, bytes, &tags).await?;
-
         let mut response = empty(StatusCode::CREATED);
         let headers = response.headers_mut();
         let location = format!("/v2/{repository}/manifests/{digest}");
@@ -80,14 +80,28 @@ impl Registry {
         for tag in &tags {
             headers.append(OCI_TAG, header(tag.as_str()));
         }
+        let (registry, repository) = (Arc::clone(self), repository.clone());
+        self.to_the_end(async move { registry.keep(&repository, &record, bytes, &tags).await })
+            .await?;
         Ok(response)
     }
 
     pub(super) async fn delete_manifest(
+        self: &Arc<Self>,
+        repository: Repository,
+        reference: ManifestReference,
+    ) -> Answer {
+        let registry = Arc::clone(self);
+        self.to_the_end(async move { registry.remove(&repository, &reference).await })
+            .await?;
+        Ok(empty(StatusCode::ACCEPTED))
+    }
+
+    async fn remove(
         &self,
         repository: &Repository,
         reference: &ManifestReference,
-    ) -> Answer {
+    ) -> Result<(), Refusal> {
         let changing = self.changes.lock().await;
         let removed = match reference {
             ManifestReference::Digest(digest) => {
@@ -103,7 +117,7 @@ impl Registry {
         if let ManifestReference::Digest(digest) = reference {
             self.free(digest).await;
         }
-        Ok(empty(StatusCode::ACCEPTED))
+        Ok(())
     }
 
     /// Finds the manifest that a reference leads to.

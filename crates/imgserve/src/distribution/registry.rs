@@ -10,7 +10,10 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, X_CONTENT_TYPE_OPTI
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body_util::BodyExt;
 use imgcore::Digest;
-use imgstore::{BlobSink, BlobSource, DirectoryOptions, DirectoryStore, Durability, MemoryStore};
+use imgstore::{
+    BlobSink, BlobSource, DirectoryOptions, DirectoryStore, Durability, MemoryStore, make_directory,
+};
+use tokio::runtime::Handle;
 
 use super::lock::Lock;
 use super::records::{DirectoryRecords, MemoryRecords, Records};
@@ -53,7 +56,7 @@ const DRAINED: usize = 256 * 1024;
 pub struct Registry {
     pub(super) blobs: Arc<dyn Store>,
     pub(super) records: Arc<dyn Records>,
-    pub(super) uploads: Uploads,
+    pub(super) uploads: Arc<Uploads>,
     pub(super) options: RegistryOptions,
     /// Keeps other processes out of the directory, where there is one.
     _lock: Option<Lock>,
@@ -177,7 +180,7 @@ impl Registry {
         Self {
             blobs: Arc::new(blobs),
             records: Arc::new(records),
-            uploads,
+            uploads: Arc::new(uploads),
             options: RegistryOptions::default(),
             _lock: None,
             changes: tokio::sync::Mutex::new(()),
@@ -209,7 +212,9 @@ impl Registry {
     /// [`ErrorKind::InUse`](crate::ErrorKind::InUse) when another registry is open in it. (On Windows that goes unseen.)
     pub fn at_directory(root: impl AsRef<Path>) -> Result<Self> {
         let root = root.as_ref();
-        fs_err::create_dir_all(root).map_err(|error| {
+        let durability = Durability::Machine;
+        let made = make_directory(&root.join("blobs"), durability);
+        made.map_err(|error| {
             Error::from_io(format!("opening a registry in {}", root.display()), error)
         })?;
         // Before anything is cleaned that another process may be writing.
@@ -221,8 +226,7 @@ impl Registry {
             )
             .with_source(error)
         };
-        let durability = Durability::Machine;
-        let blobs = DirectoryStore::create(root.join("blobs"))
+        let blobs = DirectoryStore::open(root.join("blobs"))
             .map_err(failed)?
             .with_options(DirectoryOptions::default().with_durability(durability));
         blobs.remove_leftovers().map_err(failed)?;
@@ -258,21 +262,40 @@ impl Registry {
         let Some(bytes) = &self.bytes else {
             return;
         };
+        let is_held = async || {
+            let held = self.records.holds(digest).await;
+            held.map_err(|error| self.failed(&error))
+        };
+        // As a rule another repository has it, and nobody needs to wait for the look: whoever removes it there looks after
+        // that.
+        if !matches!(is_held().await, Ok(false)) {
+            return;
+        }
         let _alone = self.keeping.write().await;
-        match self.records.holds(digest).await {
-            Ok(true) => {}
-            Ok(false) => {
-                if let Err(error) = bytes.free(digest) {
-                    self.failed(&error);
-                }
-            }
-            Err(error) => {
-                self.failed(&error);
-            }
+        if let Ok(false) = is_held().await
+            && let Err(error) = bytes.free(digest)
+        {
+            self.failed(&error);
         }
     }
 
-    async fn answer(&self, request: Request) -> Response {
+    /// Does all of something that must not end half-way, also where the request is dropped meanwhile: what the disk was
+    /// told to do it does, and the locks must be held for as long.
+    pub(super) async fn to_the_end<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Refusal>> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        match Handle::try_current() {
+            Ok(runtime) => match runtime.spawn(work).await {
+                Ok(done) => done,
+                Err(error) => Err(self.failed(&error)),
+            },
+            // Nothing is on a disk where the registry needs no runtime.
+            Err(_) => work.await,
+        }
+    }
+
+    async fn answer(self: &Arc<Self>, request: Request) -> Response {
         let (head, mut body) = request.into_parts();
         let is_head = head.method == Method::HEAD;
         let answer = match route(&head.method, head.uri.path(), head.uri.query()) {
@@ -296,7 +319,7 @@ impl Registry {
     }
 
     async fn carry_out(
-        &self,
+        self: &Arc<Self>,
         operation: Operation,
         is_head: bool,
         headers: &HeaderMap,
@@ -305,7 +328,7 @@ impl Registry {
         match operation {
             Operation::Base => Ok(document("{}", "application/json", is_head)),
             Operation::BlobDelete { repository, digest } => {
-                self.delete_blob(&repository, &digest).await
+                self.delete_blob(repository, digest).await
             }
             Operation::BlobRead { repository, digest } => {
                 self.read_blob(&repository, &digest, headers, is_head).await
@@ -313,7 +336,7 @@ impl Registry {
             Operation::ManifestDelete {
                 repository,
                 reference,
-            } => self.delete_manifest(&repository, &reference).await,
+            } => self.delete_manifest(repository, reference).await,
             Operation::ManifestRead {
                 repository,
                 reference,

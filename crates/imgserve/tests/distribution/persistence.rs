@@ -1,11 +1,19 @@
 //! What a registry in a directory keeps.
 
-use std::path::Path;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use futures_core::future::BoxFuture;
 use imgcore::{Descriptor, Digest, MediaType};
-use imgserve::distribution::{DirectoryRecords, Registry, Uploads};
-use imgstore::DirectoryStore;
+use imgserve::distribution::{
+    DirectoryRecords, MemoryRecords, MissingContent, Registry, RegistryOptions, Uploads,
+};
+use imgstore::{
+    BlobSink, BlobSource, BlobStream, DirectoryStore, MemoryStore, Presence, UnverifiedStream,
+};
+use tokio::sync::Notify;
 
 use crate::peer::{Peer, image};
 
@@ -193,6 +201,81 @@ async fn stale_uploads_are_removed_and_others_stay() {
         .refused(404, "BLOB_UPLOAD_UNKNOWN");
     // The store is not one that takes files, so the bytes are copied into it.
     peer.push_blob("team/app", b"bytes").await;
+}
+
+/// A store that writes only once it may.
+#[derive(Clone, Default)]
+struct Gated {
+    blobs: MemoryStore,
+    entered: Arc<Notify>,
+    gate: Arc<Notify>,
+}
+
+impl BlobSink for Gated {
+    fn writer<'a>(
+        &'a self,
+        descriptor: &'a Descriptor,
+    ) -> BoxFuture<'a, imgstore::Result<imgstore::Begin>> {
+        Box::pin(async move {
+            self.entered.notify_one();
+            self.gate.notified().await;
+            self.blobs.writer(descriptor).await
+        })
+    }
+}
+
+impl BlobSource for Gated {
+    fn stat<'a>(&'a self, digests: &'a [Digest]) -> BoxFuture<'a, imgstore::Result<Vec<Presence>>> {
+        self.blobs.stat(digests)
+    }
+
+    fn open<'a>(
+        &'a self,
+        descriptor: &'a Descriptor,
+    ) -> BoxFuture<'a, imgstore::Result<BlobStream>> {
+        self.blobs.open(descriptor)
+    }
+
+    fn open_range<'a>(
+        &'a self,
+        descriptor: &'a Descriptor,
+        range: Range<u64>,
+    ) -> BoxFuture<'a, imgstore::Result<UnverifiedStream>> {
+        self.blobs.open_range(descriptor, range)
+    }
+
+    fn local_path(&self, digest: &Digest) -> Option<PathBuf> {
+        self.blobs.local_path(digest)
+    }
+}
+
+#[tokio::test]
+async fn a_change_comes_to_its_end_although_its_request_is_dropped() {
+    let blobs = Gated::default();
+    let registry = Registry::new(blobs.clone(), MemoryRecords::new(), Uploads::in_memory());
+    let sparse = RegistryOptions::default().with_missing_content(MissingContent::Accept);
+    let peer = Peer::new(registry.with_options(sparse));
+    let manifest = image("x", None);
+    tokio::select! {
+        _ = peer.put("app", "latest", &manifest) => panic!("it was not to write yet"),
+        () = blobs.entered.notified() => {}
+    }
+    let location = peer.start("app").await;
+    let finish = format!("{location}?digest={}", Digest::sha256_of(b"bytes"));
+    tokio::select! {
+        _ = peer.call("PUT", &finish).body("bytes").send() => panic!("it was not to write yet"),
+        () = blobs.entered.notified() => {}
+    }
+    blobs.gate.notify_waiters();
+    let blob = format!("/v2/app/blobs/{}", Digest::sha256_of(b"bytes"));
+    for url in ["/v2/app/manifests/latest", &blob] {
+        let mut turns = 0;
+        while peer.call("HEAD", url).send().await.status != 200 {
+            turns += 1;
+            assert!(turns < 1000, "{url}");
+            tokio::task::yield_now().await;
+        }
+    }
 }
 
 #[tokio::test]

@@ -6,12 +6,15 @@ mod stage;
 use std::future::ready;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures_core::future::BoxFuture;
 use imgcore::{Descriptor, Digest};
 
-use crate::{Begin, BlobSink, BlobWrite, Error, ErrorKind, Ingest, LocalSource, RawReader, Result};
+use crate::{
+    Begin, BlobSink, BlobWrite, Error, ErrorKind, Ingest, LocalSource, RawReader, Result, sys,
+};
 
 pub use place::{Placed, Placement};
 pub use stage::StagedBlob;
@@ -257,10 +260,7 @@ impl DirectoryStore {
         let Some(directory) = target.parent() else {
             return Ok(());
         };
-        if !directory.is_dir() {
-            fs_err::create_dir_all(directory)?;
-            stage::sync_name(directory, self.options.durability)?;
-        }
+        make_directory(directory, self.options.durability)?;
         self.refuse_outside_link(directory)
     }
 
@@ -276,6 +276,39 @@ impl DirectoryStore {
 
     fn writing(&self, digest: &Digest, error: io::Error) -> Error {
         Error::from_io(format!("writing {digest} to {}", self.place()), error)
+    }
+}
+
+/// Makes a directory and those above it, unless they are there, each with a name that survives what it must survive. One
+/// that another thread is just making counts as there only once it does.
+///
+/// # Errors
+///
+/// When a directory cannot be made or, for [`Durability::Machine`], not be flushed to the disk.
+pub fn make_directory(directory: &Path, durability: Durability) -> io::Result<()> {
+    static MAKING: Mutex<()> = Mutex::new(());
+    match durability {
+        Durability::Machine => {
+            let _making = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
+            make_to_last(directory)
+        }
+        Durability::Program => fs_err::create_dir_all(directory),
+    }
+}
+
+fn make_to_last(directory: &Path) -> io::Result<()> {
+    if directory.as_os_str().is_empty() || directory.is_dir() {
+        return Ok(());
+    }
+    if let Some(above) = directory.parent() {
+        make_to_last(above)?;
+    }
+    match fs_err::create_dir(directory) {
+        Err(error) if !directory.is_dir() => Err(error),
+        _ => {
+            let above = directory.parent().filter(|it| !it.as_os_str().is_empty());
+            sys::sync_directory(above.unwrap_or(Path::new(".")))
+        }
     }
 }
 

@@ -59,9 +59,7 @@ impl DirectoryStore {
     ) -> Result<Placed> {
         let target = self.blob_path(&descriptor.digest);
         if fs_err::metadata(&target).is_ok_and(|found| found.len() == descriptor.size) {
-            // Whoever put it there may not have come to that yet.
-            sync_name(&target, self.options.durability)
-                .map_err(|error| self.writing(&descriptor.digest, error))?;
+            self.make_last(&descriptor.digest)?;
             return Ok(Placed::AlreadyThere);
         }
         self.prepare(&target)

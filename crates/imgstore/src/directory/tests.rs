@@ -321,3 +321,18 @@ fn writers_and_cleaners_at_once_lose_nothing() {
     });
     assert_eq!(names(&root.path().join("sha256")).len(), 1000);
 }
+
+#[test]
+fn directories_are_made_with_those_above_unless_something_is_in_the_way() {
+    let directory = tempfile::tempdir().unwrap();
+    for durability in [Durability::Machine, Durability::Program] {
+        let root = directory.path().join(format!("{durability:?}"));
+        let below = root.join("a/b");
+        make_directory(&below, durability).unwrap();
+        make_directory(&below, durability).unwrap();
+        assert!(below.is_dir());
+        fs_err::write(root.join("file"), "").unwrap();
+        make_directory(&root.join("file"), durability).unwrap_err();
+        make_directory(&root.join("file/below"), durability).unwrap_err();
+    }
+}

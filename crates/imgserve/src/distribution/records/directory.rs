@@ -18,11 +18,10 @@ use std::collections::BinaryHeap;
 use std::future::ready;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_core::future::BoxFuture;
 use imgcore::{Digest, Repository, Tag};
-use imgstore::Durability;
+use imgstore::{Durability, make_directory};
 use tempfile::NamedTempFile;
 use tokio::runtime::Handle;
 
@@ -37,8 +36,6 @@ pub struct DirectoryRecords {
     repositories: PathBuf,
     unfinished: PathBuf,
     durability: Durability,
-    /// Held while directories are made: one that is there was made to last.
-    making: Arc<Mutex<()>>,
 }
 
 impl DirectoryRecords {
@@ -52,11 +49,11 @@ impl DirectoryRecords {
             repositories: root.join("repositories"),
             unfinished: root.join("unfinished"),
             durability: Durability::default(),
-            making: Arc::default(),
         };
         let open = || {
-            fs_err::create_dir_all(&records.repositories)?;
-            fs_err::create_dir_all(&records.unfinished)?;
+            // Whatever the records are asked for later: it is once a directory.
+            make_directory(&records.repositories, Durability::Machine)?;
+            make_directory(&records.unfinished, Durability::Machine)?;
             for entry in fs_err::read_dir(&records.unfinished)? {
                 fs_err::remove_file(entry?.path())?;
             }
@@ -78,6 +75,11 @@ impl DirectoryRecords {
     /// Returns the directory of the repositories.
     pub(crate) fn root(&self) -> &Path {
         &self.repositories
+    }
+
+    /// Returns what a record survives.
+    pub(crate) fn durability(&self) -> Durability {
+        self.durability
     }
 
     fn of_repository(&self, repository: &Repository) -> PathBuf {
@@ -118,8 +120,7 @@ impl DirectoryRecords {
                 file.as_file().sync_all()?;
             }
             if let Some(directory) = path.parent() {
-                let _making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
-                self.make(directory)?;
+                make_directory(directory, self.durability)?;
             }
             file.persist(path)?;
             self.sync_names_beside(path)
@@ -127,28 +128,26 @@ impl DirectoryRecords {
         write().map_err(|error| Error::from_io(format!("writing {}", path.display()), error))
     }
 
-    /// Makes a directory and those above it, each with a name that lasts.
-    fn make(&self, directory: &Path) -> io::Result<()> {
-        if directory.is_dir() {
-            return Ok(());
-        }
-        if let Some(above) = directory.parent() {
-            self.make(above)?;
-        }
-        match fs_err::create_dir(directory) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-            _ => self.sync_names_beside(directory),
-        }
-    }
-
     /// Removes a file, and says whether it was there.
     fn remove(&self, path: &Path) -> Result<bool> {
-        let was_there = remove(path)?;
-        if was_there {
-            self.sync_names_beside(path)
+        Ok(self.remove_all(std::slice::from_ref(&path))? > 0)
+    }
+
+    /// Removes files of one directory, and returns how many were there.
+    fn remove_all(&self, paths: &[impl AsRef<Path>]) -> Result<usize> {
+        let mut last = None;
+        let mut removed = 0;
+        for path in paths.iter().map(AsRef::as_ref) {
+            if remove(path)? {
+                removed += 1;
+                last = Some(path);
+            }
+        }
+        if let Some(last) = last {
+            self.sync_names_beside(last)
                 .map_err(|error| Error::from_io("removing a record", error))?;
         }
-        Ok(was_there)
+        Ok(removed)
     }
 
     /// Makes the names in the directory of `path` survive what they must survive.
@@ -234,12 +233,14 @@ impl DirectoryRecords {
         };
         // The manifest goes last: as long as it is there, the removal can be asked for again.
         let tags = self.of_repository(repository).join("_tags");
+        let mut leading = Vec::new();
         for name in names(&tags)?.unwrap_or_default() {
             let path = tags.join(name);
             if read_digest(&path)? == Some(*digest) {
-                self.remove(&path)?;
+                leading.push(path);
             }
         }
+        self.remove_all(&leading)?;
         if let Some(subject) = &record.subject {
             let directory = self.referrers_directory(repository, subject);
             self.remove(&directory.join(file_of_digest(digest)))?;

@@ -2,6 +2,8 @@
 
 mod place;
 
+use std::sync::Arc;
+
 use http::header::{CONTENT_RANGE, LOCATION, RANGE};
 use http::{HeaderMap, HeaderName, StatusCode};
 use http_body_util::BodyExt;
@@ -22,7 +24,7 @@ const UPLOAD_ID: HeaderName = HeaderName::from_static("docker-upload-uuid");
 
 impl Registry {
     pub(super) async fn start(
-        &self,
+        self: &Arc<Self>,
         repository: Repository,
         digest: Option<Digest>,
         mount: Option<Mount>,
@@ -30,16 +32,18 @@ impl Registry {
         body: &mut Body,
     ) -> Answer {
         if let Some(mount) = mount {
-            if self.mount(&repository, &mount).await? {
+            let (registry, to, wanted) = (Arc::clone(self), repository.clone(), mount.clone());
+            let mounting = async move { registry.mount(&to, &wanted).await };
+            if self.to_the_end(mounting).await? {
                 return Ok(created(&repository, &mount.digest));
             }
             // Not an error: the client sends the bytes instead, to the upload that it gets.
-            return self.begin(repository);
+            return self.begin(repository).await;
         }
         let Some(digest) = digest else {
-            return self.begin(repository);
+            return self.begin(repository).await;
         };
-        let upload = self.new_upload(repository)?;
+        let upload = self.new_upload(repository).await?;
         let taken = self.finish(upload.clone(), &digest, headers, body).await;
         if taken.is_err() {
             // Nobody knows its name, so nobody could go on with it.
@@ -60,7 +64,7 @@ impl Registry {
     }
 
     pub(super) async fn finish(
-        &self,
+        self: &Arc<Self>,
         upload: UploadName,
         digest: &Digest,
         headers: &HeaderMap,
@@ -69,12 +73,21 @@ impl Registry {
         let mut held = self.hold(upload).await?;
         self.take(&mut held, headers, body).await?;
         let repository = held.name().repository.clone();
+        let (registry, blob) = (Arc::clone(self), *digest);
+        // What is on its way into the store is nothing that a later request may write to.
+        self.to_the_end(async move { registry.take_in(held, &blob).await })
+            .await?;
+        Ok(created(&repository, digest))
+    }
+
+    /// Makes a blob of an upload, and part of its repository.
+    async fn take_in(&self, held: Held, digest: &Digest) -> Result<(), Refusal> {
         match held.store(&self.blobs, digest).await {
             Ok(_) => {
                 self.link(&held, digest).await?;
                 // The blob is there; what is left over of the upload is only in the way.
                 let _ = held.remove();
-                Ok(created(&repository, digest))
+                Ok(())
             }
             Err(error) => match error.kind() {
                 ErrorKind::DigestMismatch { actual, .. } => {
@@ -89,7 +102,7 @@ impl Registry {
     }
 
     /// Makes a blob that was stored part of the upload's repository.
-    async fn link(&self, held: &Held<'_>, digest: &Digest) -> Result<(), Refusal> {
+    async fn link(&self, held: &Held, digest: &Digest) -> Result<(), Refusal> {
         let size = held.received();
         let _keeping = self.keeping.read().await;
         // Since it was stored, the last repository that had the blob may have removed it. From here on nobody can.
@@ -141,20 +154,19 @@ impl Registry {
         Ok(true)
     }
 
-    fn begin(&self, repository: Repository) -> Answer {
-        let upload = self.new_upload(repository)?;
+    async fn begin(&self, repository: Repository) -> Answer {
+        let upload = self.new_upload(repository).await?;
         let mut response = empty(StatusCode::ACCEPTED);
         describe(&mut response, &upload, 0);
         Ok(response)
     }
 
-    fn new_upload(&self, repository: Repository) -> Result<UploadName, Refusal> {
-        self.uploads
-            .begin(repository)
-            .map_err(|error| self.failed(&error))
+    async fn new_upload(&self, repository: Repository) -> Result<UploadName, Refusal> {
+        let begun = self.uploads.begin(repository).await;
+        begun.map_err(|error| self.failed(&error))
     }
 
-    async fn hold(&self, upload: UploadName) -> Result<Held<'_>, Refusal> {
+    async fn hold(&self, upload: UploadName) -> Result<Held, Refusal> {
         let held = self.uploads.hold(upload).await;
         held.map_err(|error| self.failed(&error))?
             .ok_or_else(Refusal::unknown_upload)
@@ -163,7 +175,7 @@ impl Registry {
     /// Appends the body to an upload. What came before a body broke off is kept, so that the client can go on there.
     async fn take(
         &self,
-        held: &mut Held<'_>,
+        held: &mut Held,
         headers: &HeaderMap,
         body: &mut Body,
     ) -> Result<(), Refusal> {
@@ -197,7 +209,7 @@ impl Registry {
 }
 
 /// Returns how many bytes a request says that it brings, after checking that they belong where the upload is.
-fn announced(held: &Held<'_>, headers: &HeaderMap) -> Result<Option<u64>, Refusal> {
+fn announced(held: &Held, headers: &HeaderMap) -> Result<Option<u64>, Refusal> {
     let length = range::length(headers).map_err(|_| {
         let text = "Content-Length is no number of bytes";
         Refusal::bad(Code::SizeInvalid, text)
@@ -233,7 +245,7 @@ fn described(digest: &Digest, size: u64) -> Descriptor {
     Descriptor::new(MediaType::from_static(BYTES), *digest, size)
 }
 
-fn progress(status: StatusCode, held: &Held<'_>) -> Response {
+fn progress(status: StatusCode, held: &Held) -> Response {
     let mut response = empty(status);
     describe(&mut response, held.name(), held.received());
     response

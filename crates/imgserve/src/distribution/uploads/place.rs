@@ -12,7 +12,8 @@ use fs_err::{File, OpenOptions};
 use imgcore::digest::VerifyingReader;
 use imgcore::{Descriptor, Digest, MediaType, Repository};
 use imgstore::{
-    Begin, BlobSink, BlobSource, CHUNK, DirectoryStore, LocalSource, Placed, Placement,
+    Begin, BlobSink, BlobSource, CHUNK, DirectoryStore, Durability, Placed, Placement,
+    make_directory,
 };
 use tokio::sync::OwnedMutexGuard;
 
@@ -33,6 +34,8 @@ enum Place {
     Directory {
         /// Holds `<repository>/_uploads/<id>`.
         root: PathBuf,
+        /// What the names of its directories survive: records lie beside uploads.
+        durability: Durability,
         /// A store on the same file system, which takes finished files as they are.
         store: Option<DirectoryStore>,
     },
@@ -47,14 +50,20 @@ impl Uploads {
 
     /// Keeps unfinished uploads as files of a directory, where a later process finds them.
     pub fn at_directory(root: impl Into<PathBuf>) -> Self {
-        let root = root.into();
-        Self::of(Place::Directory { root, store: None })
+        Self::of(Place::Directory {
+            root: root.into(),
+            durability: Durability::default(),
+            store: None,
+        })
     }
 
     /// Keeps unfinished uploads beside records, and gives finished ones to a store without copying them.
     pub(crate) fn beside(records: &DirectoryRecords, store: Option<DirectoryStore>) -> Self {
-        let root = records.root().to_owned();
-        Self::of(Place::Directory { root, store })
+        Self::of(Place::Directory {
+            root: records.root().to_owned(),
+            durability: records.durability(),
+            store,
+        })
     }
 
     fn of(place: Place) -> Self {
@@ -79,15 +88,17 @@ impl Uploads {
     }
 
     /// Starts an upload under a name that cannot be guessed.
-    pub(super) fn begin(&self, repository: Repository) -> Result<UploadName> {
+    pub(super) async fn begin(&self, repository: Repository) -> Result<UploadName> {
         let id = random_id()?;
         let name = UploadName { repository, id };
         match &self.place {
-            Place::Directory { root, .. } => {
-                let path = file_of(root, &name);
-                let make = || -> io::Result<()> {
+            Place::Directory {
+                root, durability, ..
+            } => {
+                let (path, durability) = (file_of(root, &name), *durability);
+                let make = move || -> io::Result<()> {
                     if let Some(directory) = path.parent() {
-                        fs_err::create_dir_all(directory)?;
+                        make_directory(directory, durability)?;
                     }
                     OpenOptions::new()
                         .write(true)
@@ -95,7 +106,10 @@ impl Uploads {
                         .open(&path)?;
                     Ok(())
                 };
-                make().map_err(|error| Error::from_io("starting an upload", error))?;
+                // New names wait for the disk.
+                let done = tokio::task::spawn_blocking(make).await;
+                done.unwrap_or_else(|error| Err(io::Error::other(error)))
+                    .map_err(|error| Error::from_io("starting an upload", error))?;
             }
             Place::Memory(uploads) => {
                 locked(uploads).insert(name.clone(), BytesMut::new());
@@ -105,7 +119,7 @@ impl Uploads {
     }
 
     /// Waits until no other request works on an upload, and returns it; `None` when there is no such upload.
-    pub(super) async fn hold(&self, name: UploadName) -> Result<Option<Held<'_>>> {
+    pub(super) async fn hold(self: &Arc<Self>, name: UploadName) -> Result<Option<Held>> {
         // Before the lock is made: whoever asks for names that there are not leaves no trace.
         if !self.exists(&name) {
             return Ok(None);
@@ -123,7 +137,7 @@ impl Uploads {
             },
         };
         Ok(Some(Held {
-            uploads: self,
+            uploads: Arc::clone(self),
             name,
             file,
             received,
@@ -163,8 +177,8 @@ impl fmt::Debug for Uploads {
 }
 
 /// An upload that one request works on.
-pub(super) struct Held<'a> {
-    uploads: &'a Uploads,
+pub(super) struct Held {
+    uploads: Arc<Uploads>,
     name: UploadName,
     /// Where the bytes go, unless they go to memory.
     file: Option<File>,
@@ -172,7 +186,7 @@ pub(super) struct Held<'a> {
     _turn: OwnedMutexGuard<()>,
 }
 
-impl Held<'_> {
+impl Held {
     pub(super) fn name(&self) -> &UploadName {
         &self.name
     }
@@ -236,13 +250,16 @@ impl Held<'_> {
         let media_type = MediaType::from_static(BYTES);
         let blob = Descriptor::new(media_type, *digest, self.received);
         match &self.uploads.place {
-            Place::Directory { root, store: None } => {
+            Place::Directory {
+                root, store: None, ..
+            } => {
                 let path = file_of(root, &self.name);
                 ingest(&**blobs, &blob, Source::File(path)).await?;
             }
             Place::Directory {
                 root,
                 store: Some(store),
+                ..
             } => {
                 let path = file_of(root, &self.name);
                 let (store, blob) = (store.clone(), blob.clone());
@@ -265,16 +282,8 @@ impl Held<'_> {
 
 /// Makes a blob of a file without copying it.
 fn adopt(store: &DirectoryStore, blob: &Descriptor, path: &Path) -> imgstore::Result<()> {
-    if let Some(size) = store.size_of(&blob.digest)? {
-        // The store has the blob, which does not mean that these bytes are it: who only knows a digest gets nothing.
-        // And a file of another size is only replaced by what has proved to be better.
-        verify(blob, &Source::File(path.to_owned()))?;
-        if size == blob.size {
-            return Ok(());
-        }
-    }
     match store.place_file(blob, path, Placement::Link)? {
-        // Another request was faster.
+        // Which does not mean that these bytes are it: who only knows a digest gets nothing.
         Placed::AlreadyThere => verify(blob, &Source::File(path.to_owned())),
         _ => Ok(()),
     }
