@@ -47,9 +47,16 @@ pub(crate) struct Body {
     pub(crate) layers: Vec<Descriptor>,
     /// The places of the documents that it leads to.
     pub(crate) children: Vec<usize>,
-    pub(crate) subject: Option<Digest>,
-    /// What a list of referrers says about it.
-    pub(crate) as_referrer: Option<Descriptor>,
+    pub(crate) refers: Option<Refers>,
+}
+
+/// What a document says of another that it refers to, as signatures do.
+#[derive(Debug)]
+pub(crate) struct Refers {
+    /// The other's digest.
+    pub(crate) subject: Digest,
+    /// What a list of referrers says about the document.
+    pub(crate) entry: Descriptor,
 }
 
 impl Batch {
@@ -89,7 +96,7 @@ impl Member {
     /// Returns whether the root refers to another manifest, as signatures do.
     pub(crate) fn is_referrer(&self) -> bool {
         let root = self.nodes().last().and_then(|root| root.body.as_ref());
-        root.is_some_and(|root| root.subject.is_some())
+        root.is_some_and(|root| root.refers.is_some())
     }
 }
 
@@ -216,30 +223,31 @@ impl Reader<'_> {
             config: None,
             layers: Vec::new(),
             children: Vec::new(),
-            subject: None,
-            as_referrer: None,
+            refers: None,
         };
         let mut described = document.descriptor();
         described.digest = descriptor.digest;
-        match document {
+        let (subject, entries) = match document {
             Document::Manifest(manifest) => {
                 body.config = Some(manifest.config.clone());
                 body.layers.clone_from(&manifest.layers);
-                body.subject = manifest.subject.as_ref().map(|it| it.digest);
                 described.annotations.clone_from(&manifest.annotations);
                 let of_config = manifest.config.media_type.clone();
                 described.artifact_type = manifest.artifact_type.clone().or(Some(of_config));
-                body.as_referrer = body.subject.map(|_| described);
-                Ok((Some(body), Vec::new()))
+                (manifest.subject.clone(), Vec::new())
             }
             Document::Index(index) => {
-                body.subject = index.subject.as_ref().map(|it| it.digest);
                 described.annotations.clone_from(&index.annotations);
                 described.artifact_type.clone_from(&index.artifact_type);
-                body.as_referrer = body.subject.map(|_| described);
-                Ok((Some(body), index.manifests.iter().rev().cloned().collect()))
+                let entries = index.manifests.iter().rev().cloned().collect();
+                (index.subject.clone(), entries)
             }
-        }
+        };
+        body.refers = subject.map(|subject| Refers {
+            subject: subject.digest,
+            entry: described,
+        });
+        Ok((Some(body), entries))
     }
 
     fn check_limits(&mut self, descriptor: &Descriptor) -> Result<()> {

@@ -47,7 +47,7 @@ impl Holdings {
     }
 
     /// Notes that a repository did not say what a tag or digest stands for. Images that depend on it fail.
-    pub fn note_failure(&mut self, location: &Location, at: TagOrDigest, error: Error) {
+    pub(crate) fn note_failure(&mut self, location: &Location, at: TagOrDigest, error: Error) {
         self.repository(location).unanswered.insert(at, error);
     }
 

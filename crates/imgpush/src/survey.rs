@@ -46,7 +46,7 @@ pub async fn survey(client: &Client, batch: &Batch, options: &Options) -> Holdin
     ask(client, &mut holdings, digests, options.jobs).await;
     if options.dedup != Dedup::Off && options.mount != MountMode::Off {
         let first = plan(batch, &holdings, options);
-        let shared = unknown_blobs(&first, |digest, wanted| wanted[digest] > 1);
+        let shared = unknown_blobs(&first, 2);
         ask_blobs(client, &mut holdings, shared, options.jobs).await;
     }
     holdings
@@ -58,7 +58,7 @@ pub async fn survey(client: &Client, batch: &Batch, options: &Options) -> Holdin
 pub async fn dry_run(client: &Client, batch: &Batch, options: &Options) -> Plan {
     let mut holdings = survey(client, batch, options).await;
     let first = plan(batch, &holdings, options);
-    let blobs = unknown_blobs(&first, |_, _| true);
+    let blobs = unknown_blobs(&first, 1);
     ask_blobs(client, &mut holdings, blobs, options.jobs).await;
     note_sources(batch, &first, &mut holdings).await;
     plan(batch, &holdings, options)
@@ -67,12 +67,8 @@ pub async fn dry_run(client: &Client, batch: &Batch, options: &Options) -> Plan 
 /// A blob in a repository.
 type Place = (Arc<Location>, Digest);
 
-/// Returns the blobs of which it is not known whether they are there. `is_wanted` is also told how many repositories of
-/// a registry want each.
-fn unknown_blobs(
-    plan: &Plan,
-    is_wanted: impl Fn(&(RegistryHost, Digest), &HashMap<(RegistryHost, Digest), usize>) -> bool,
-) -> Vec<Place> {
+/// Returns the blobs of which it is not known whether they are there, and that so many repositories of a registry want.
+fn unknown_blobs(plan: &Plan, at_least: usize) -> Vec<Place> {
     let places = || {
         plan.steps().iter().filter_map(|step| match &step.action {
             Action::Blob(blob) if blob.is_there.is_none() => Some((&step.to, blob.blob.digest)),
@@ -84,7 +80,7 @@ fn unknown_blobs(
         *wanted.entry((to.registry.clone(), digest)).or_default() += 1;
     }
     let chosen =
-        places().filter(|(to, digest)| is_wanted(&(to.registry.clone(), *digest), &wanted));
+        places().filter(|(to, digest)| wanted[&(to.registry.clone(), *digest)] >= at_least);
     chosen
         .map(|(to, digest)| (Arc::clone(to), digest))
         .collect()

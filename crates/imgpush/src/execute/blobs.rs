@@ -22,7 +22,7 @@ impl Executor<'_> {
                 Ok(found) => found != Presence::Absent,
                 Err(error) if says_nothing(error.kind()) => false,
                 Err(error) => {
-                    return Outcome::Ended(Effect::Failed(self.refused(step, blob, error)));
+                    return Outcome::Ended(Effect::Failed(refused(step, blob, error)));
                 }
             },
         };
@@ -77,7 +77,7 @@ impl Executor<'_> {
             // The session that the registry offers instead is given up.
             Ok(Mount::Writer(_)) if self.must_not_send(blob) => Err(forbidden(step, blob)),
             Ok(Mount::Writer(_)) => Err(refused_mount(step, blob, mount)),
-            Err(error) => Err(self.refused(step, blob, error)),
+            Err(error) => Err(refused(step, blob, error)),
         }
     }
 
@@ -108,7 +108,6 @@ impl Executor<'_> {
                     let from = from.cloned().unwrap_or_else(|| step.to.repository.clone());
                     How::Mounted(from)
                 }
-                Ok(Uploaded::AlreadyThere) => How::Skipped,
                 Ok(_) => How::Sent(supply.used()),
                 Err(error) => {
                     // Bytes are not checked on their way out: when the registry says no, it may be right.
@@ -118,7 +117,7 @@ impl Executor<'_> {
                         return Err(unsupplied);
                     }
                     if !is_damaged {
-                        return Err(self.refused(step, blob, error));
+                        return Err(refused(step, blob, error));
                     }
                     from = None;
                     continue;
@@ -174,13 +173,12 @@ impl Executor<'_> {
         });
         effect
     }
+}
 
-    #[expect(clippy::unused_self, reason = "it reads as what becomes of a step")]
-    fn refused(&self, step: &Step, blob: &BlobStep, error: imgregistry::Error) -> Error {
-        let kind = if blob.is_layer { "layer" } else { "config" };
-        let text = format!("{kind} {} does not get to {}", blob.blob.digest, step.to);
-        Error::registry(text, error)
-    }
+fn refused(step: &Step, blob: &BlobStep, error: imgregistry::Error) -> Error {
+    let kind = if blob.is_layer { "layer" } else { "config" };
+    let text = format!("{kind} {} does not get to {}", blob.blob.digest, step.to);
+    Error::registry(text, error)
 }
 
 /// Returns whether a registry may have refused a blob for its bytes.

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use imgcore::{Descriptor, Digest, MediaType};
+use imgcore::{Digest, MediaType};
 use imgregistry::{ErrorKind as RegistryKind, Remote, TagOrDigest};
 
 use super::{Executor, referrers};
+use crate::batch::Refers;
 use crate::plan::immutable;
 use crate::report::Effect;
 use crate::{Error, Event, ManifestStep, Result, Step};
@@ -22,9 +23,9 @@ impl Executor<'_> {
         let mut is_written = false;
         if !manifest.is_there {
             is_written = self.put(step, manifest, remote).await?;
-        } else if let Some((subject, referrer)) = self.referrer(manifest) {
+        } else if let Some(refers) = self.refers(manifest) {
             // It may be there, and its writer did not get as far as the list.
-            self.list(remote, subject, referrer).await?;
+            self.list(remote, refers).await?;
         }
         self.progress.tell(Event::ManifestDone {
             digest: manifest.manifest.digest,
@@ -39,17 +40,16 @@ impl Executor<'_> {
         })
     }
 
-    /// Returns what a manifest refers to, and what a list of referrers says about it.
-    fn referrer(&self, manifest: &ManifestStep) -> Option<(Digest, &Descriptor)> {
+    fn refers(&self, manifest: &ManifestStep) -> Option<&Refers> {
         let (image, node) = manifest.node;
         let body = self.batch.members()[image].nodes()[node].body.as_ref()?;
-        Some((body.subject?, body.as_referrer.as_ref()?))
+        body.refers.as_ref()
     }
 
     /// Lists a referrer, one after the other: of two that write a list at once, one is lost.
-    async fn list(&self, remote: &Remote, subject: Digest, referrer: &Descriptor) -> Result<()> {
+    async fn list(&self, remote: &Remote, refers: &Refers) -> Result<()> {
         let _turn = self.listing.lock().await;
-        referrers::list(remote, &subject, referrer).await
+        referrers::list(remote, &refers.subject, &refers.entry).await
     }
 
     /// Returns whether it was written; otherwise it stands there, because somebody else was faster.
@@ -64,9 +64,9 @@ impl Executor<'_> {
         match (put.await, &manifest.at) {
             (Ok(put), _) => {
                 if !put.processed_subject
-                    && let Some((subject, referrer)) = self.referrer(manifest)
+                    && let Some(refers) = self.refers(manifest)
                 {
-                    self.list(remote, subject, referrer).await?;
+                    self.list(remote, refers).await?;
                 }
                 Ok(true)
             }

@@ -214,18 +214,16 @@ impl Executor<'_> {
     fn go_on(&self, graph: &mut Graph, step: usize, weight: usize) {
         let phase = Phase::Missing(weight);
         let turn = Turn { step, phase };
-        match self
-            .blob_step(step)
-            .and_then(|blob| blob.mount.as_ref()?.after)
-        {
+        match self.mounted_after(step) {
             Some(after) => graph.park(turn, after),
             None => graph.again(turn),
         }
     }
 
-    fn blob_step(&self, step: usize) -> Option<&crate::BlobStep> {
+    /// Returns the step that brings a blob to where it is mounted from.
+    fn mounted_after(&self, step: usize) -> Option<usize> {
         match &self.plan.steps()[step].action {
-            Action::Blob(blob) => Some(blob),
+            Action::Blob(blob) => blob.mount.as_ref()?.after,
             _ => None,
         }
     }
@@ -237,10 +235,7 @@ impl Executor<'_> {
         effects: &[Option<Effect>],
         turn: Turn,
     ) -> Result<(), Option<Error>> {
-        let after = self
-            .blob_step(turn.step)
-            .and_then(|blob| blob.mount.as_ref()?.after);
-        match after {
+        match self.mounted_after(turn.step) {
             Some(after) if turn.phase != Phase::Start && !graph.is_done(after) => {
                 Err(cause(self.plan, effects, after))
             }

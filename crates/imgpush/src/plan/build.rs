@@ -121,9 +121,12 @@ impl<'a> Planner<'a> {
         // What is below a root that is there counts as there, but for the tags of it.
         let only_root =
             self.options.verify_existing == VerifyExisting::None && self.is_there(&adding, root);
-        for node in 0..root {
-            let digest = &nodes[node].descriptor.digest;
-            if !only_root || member.image.child_tags.contains_key(digest) {
+        for (node, child) in nodes.iter().take(root).enumerate() {
+            let has_tags = || {
+                let tags = &member.image.child_tags;
+                tags.contains_key(&child.descriptor.digest)
+            };
+            if !only_root || has_tags() {
                 let is_there = only_root || self.is_there(&adding, node);
                 self.add_child(&mut adding, node, is_there);
             }
@@ -230,8 +233,10 @@ impl<'a> Planner<'a> {
         for (blob, is_layer) in body.blobs() {
             needs.push(self.add_blob(adding.place, &adding.to, blob, is_layer));
         }
-        if let Some(subject) = body.subject
-            && let Some(&step) = self.manifests.get(&(Arc::clone(&adding.to), subject))
+        if let Some(refers) = &body.refers
+            && let Some(&step) = self
+                .manifests
+                .get(&(Arc::clone(&adding.to), refers.subject))
         {
             needs.push(step);
         }

@@ -141,10 +141,8 @@ fn from_home(
         Action::Blob(blob) => (blob.blob.clone(), blob.is_layer),
         _ => return None,
     };
-    let before = planner.steps.len();
-    let mut after = planner.blob_step(&home, &blob, is_layer);
-    if after == before {
-        planner.steps[after].is_on_demand = true;
+    let (mut after, is_made) = on_demand(planner, &home, &blob, is_layer);
+    if is_made {
         made.push(after);
     }
     if planner.options.artificial_manifests {
@@ -155,6 +153,20 @@ fn from_home(
         is_required,
         after: Some(after),
     })
+}
+
+/// Returns the step that brings a blob to its home, and whether it was made for that: it is taken on demand then.
+fn on_demand(
+    planner: &mut Planner<'_>,
+    home: &Arc<Location>,
+    blob: &Descriptor,
+    is_layer: bool,
+) -> (usize, bool) {
+    let before = planner.steps.len();
+    let step = planner.blob_step(home, blob, is_layer);
+    let is_made = step == before;
+    planner.steps[step].is_on_demand |= is_made;
+    (step, is_made)
 }
 
 /// Returns the step that lets a blob be mounted from its home.
@@ -170,11 +182,7 @@ fn artificial(
     }
     let mut empty = Descriptor::of(MediaType::OCI_EMPTY, EMPTY);
     empty.data = Some(EMPTY.to_vec());
-    let before = planner.steps.len();
-    let config = planner.blob_step(home, &empty, false);
-    if config == before {
-        planner.steps[config].is_on_demand = true;
-    }
+    let (config, _) = on_demand(planner, home, &empty, false);
     let action = Action::Artificial(Artificial { blob: blob.clone() });
     let step = planner.push(home, action, vec![blob_step, config]);
     planner.steps[step].is_on_demand = true;
