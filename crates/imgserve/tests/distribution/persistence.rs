@@ -11,7 +11,8 @@ use imgserve::distribution::{
     DirectoryRecords, MemoryRecords, MissingContent, Registry, RegistryOptions, Uploads,
 };
 use imgstore::{
-    BlobSink, BlobSource, BlobStream, DirectoryStore, MemoryStore, Presence, UnverifiedStream,
+    Begin, BlobSink, BlobSource, BlobStream, DirectoryStore, MemoryStore, Presence,
+    UnverifiedStream,
 };
 use tokio::sync::Notify;
 
@@ -212,10 +213,7 @@ struct Gated {
 }
 
 impl BlobSink for Gated {
-    fn writer<'a>(
-        &'a self,
-        descriptor: &'a Descriptor,
-    ) -> BoxFuture<'a, imgstore::Result<imgstore::Begin>> {
+    fn writer<'a>(&'a self, descriptor: &'a Descriptor) -> BoxFuture<'a, imgstore::Result<Begin>> {
         Box::pin(async move {
             self.entered.notify_one();
             self.gate.notified().await;
@@ -284,7 +282,7 @@ async fn a_failure_is_told_to_the_owner_and_not_to_the_client() {
     let root = directory.path();
     let (sender, told) = std::sync::mpsc::channel();
     let sender = std::sync::Mutex::new(sender);
-    let options = imgserve::distribution::RegistryOptions::default()
+    let options = RegistryOptions::default()
         .with_failures(move |error| sender.lock().unwrap().send(error.to_string()).unwrap());
     let registry = Registry::at_directory(root).unwrap().with_options(options);
     let peer = Peer::new(registry);
