@@ -145,37 +145,6 @@ fn a_cache_with_a_limit_keeps_what_was_pulled_last() {
     assert_eq!(blobs_in(directory.path()), 3);
 }
 
-#[test]
-fn what_a_pushed_blob_leaves_in_the_cache_has_the_limit_too() {
-    let (served, to) = (Served::start(), Served::start());
-    let image = image("amd64", 100_000);
-    served.push_image(&image, "1");
-    let directory = TempDir::new().unwrap();
-    let place = format!(r#"{{"registry": "{}", "repository": "app"}}"#, to.host());
-    fs::write(directory.path().join("to.json"), place).unwrap();
-    let layer = &image.layers[0];
-    let metadata = format!(
-        r#"{{"digest": "{}", "size": {}}}"#,
-        layer.digest, layer.size
-    );
-    fs::write(directory.path().join("layer.json"), metadata).unwrap();
-    let push = |limit: &str| {
-        let source = format!("{}/app", served.host());
-        let output = img(directory.path())
-            .args(["push", "blob", "--cache", "cache", "--source", &source])
-            .args(["--configuration-file", "to.json", "--output", "result.json"])
-            .args(["--metadata", "layer.json"])
-            .env("IMG_CAS_CACHE_MAX_SIZE", limit)
-            .output()
-            .unwrap();
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{stderr}");
-        blobs_in(directory.path())
-    };
-    assert_eq!(push("0"), 1);
-    assert_eq!(push("1"), 0);
-}
-
 fn has_cached(directory: &Path, digest: &Digest) -> bool {
     let hex = digest.hex();
     directory

@@ -346,7 +346,7 @@ fn what_is_pushed_apart_is_pushed_and_planned_though_one_part_fails() {
         .collect();
     let index = index_of(&images);
     let mut blobs = index.blobs;
-    blobs.remove(&images[0].layers[0].digest);
+    blobs.remove(&images[0].manifest.digest);
     write_layout(&work.join("layout"), &blobs, &index.index, "image");
     write(work, "push.json", &request(&operations));
     let words = "--request-file push.json --oci-layout layout";
@@ -358,7 +358,7 @@ fn what_is_pushed_apart_is_pushed_and_planned_though_one_part_fails() {
     }
     let stderr = fail(work, &format!("push manifest {words}"));
     assert!(
-        stderr.contains(&images[0].layers[0].digest.to_string()),
+        stderr.contains(&images[0].manifest.digest.to_string()),
         "{stderr}"
     );
     let name = format!("{}/two:v7", served.host());

@@ -95,12 +95,14 @@ async fn an_upload_goes_on_at_another_port_in_the_scheme_that_the_registry_named
         "PUT" => respond(201, &[], ""),
         _ => respond(202, &[("Location", "/session"), ("Range", "0-4")], ""),
     }));
-    let registry = handler(|request| match request.method.as_str() {
+    let finished = Arc::clone(&session);
+    let registry = handler(move |request| match request.method.as_str() {
         "POST" => {
             let elsewhere = "https://localhost:8443/session";
             respond(202, &[("Location", elsewhere)], "")
         }
-        "HEAD" => respond(404, &[], ""),
+        "HEAD" if finished.is_empty() => respond(404, &[], ""),
+        "HEAD" => respond(200, &[("Content-Length", "5")], ""),
         _ => respond(200, &[], ""),
     });
     let network = InProcess::new()

@@ -190,7 +190,6 @@ impl Arguments {
         let remote = network.client().repository(&to.registry, &to.repository)?;
         let mount_from = mount_from.map(|it| &it.repository);
         network.run(remote.upload(&blob, &*source, mount_from))?;
-        network.trim_cache(context);
         Ok(())
     }
 }
