@@ -89,6 +89,10 @@ impl Subject {
     }
 }
 
+/// Why an index may lead to images that are not there.
+const LEFT_OUT: &str = "an index that was pulled for some of its platforms leads to the others as well; \
+                        pull it for this one too, or without --platform";
+
 impl Images {
     /// Reads every image, in the order of the indexes.
     ///
@@ -97,6 +101,21 @@ impl Images {
     /// Fails if a document is missing or broken.
     pub(crate) fn all(&self) -> Result<Vec<Image>, Failure> {
         let contents = block_on(walk::Contents::read(&self.file, &self.roots))?;
+        self.images(contents)
+    }
+
+    /// Reads every image that is there, and returns the entries of indexes whose image is not, too.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a document is broken.
+    pub(crate) fn present(&self) -> Result<(Vec<Image>, Vec<Descriptor>), Failure> {
+        let mut contents = block_on(walk::Contents::read_present(&self.file, &self.roots))?;
+        let missing = std::mem::take(&mut contents.missing);
+        Ok((self.images(contents)?, missing))
+    }
+
+    fn images(&self, contents: walk::Contents) -> Result<Vec<Image>, Failure> {
         let images = contents.manifests.into_iter();
         images
             .map(|(descriptor, manifest)| self.image(descriptor, manifest))
@@ -124,9 +143,19 @@ impl Images {
                 return Ok(artifact);
             }
         };
-        let bytes = self
+        let read = self
             .file
-            .read_all_blocking(&descriptor, imgstore::MAX_DOCUMENT)?;
+            .read_all_blocking(&descriptor, imgstore::MAX_DOCUMENT);
+        let bytes = read.map_err(|error| {
+            let is_left_out = error.kind() == imgstore::ErrorKind::NotFound;
+            let failure = Failure::from(error);
+            match &descriptor.platform {
+                Some(platform) if is_left_out => failure
+                    .in_front(format!("the image for {platform}"))
+                    .hint(LEFT_OUT),
+                _ => failure,
+            }
+        })?;
         let manifest = Raw::parse(&bytes)?;
         self.image(descriptor, manifest)
     }

@@ -12,6 +12,8 @@ use crate::{BlobSource, BlobSourceExt, Error, ErrorKind, MAX_DOCUMENT, REF_NAME,
 const MAX_IMAGES: usize = 10_000;
 /// More bytes than all documents of an index have that was not made to hurt: they are kept in memory.
 const MAX_BYTES: u64 = 8 * MAX_DOCUMENT;
+/// The architecture of entries that are no images, like what a builder attests of them.
+const UNKNOWN: &str = "unknown";
 
 /// Everything that a root document leads to.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +23,8 @@ pub struct Contents {
     pub indexes: Vec<Raw<Index>>,
     /// Every manifest, in the order of the indexes, with the entry that leads to it. Each digest once.
     pub manifests: Vec<(Descriptor, Raw<Manifest>)>,
+    /// Entries of indexes whose document the source lacks: the platforms that a pull left out. Each digest once.
+    pub missing: Vec<Descriptor>,
 }
 
 impl Contents {
@@ -30,57 +34,21 @@ impl Contents {
     ///
     /// Those of the source, of documents that are none, and [`ErrorKind::TooLarge`] when there are too many.
     pub async fn read(source: &(impl BlobSource + ?Sized), roots: &[Descriptor]) -> Result<Self> {
-        Ok(Self::read_with_roots(source, roots).await?.0)
+        let walked = walk(source, roots, Gaps::Refused).await?;
+        Ok(walked.contents)
     }
 
-    /// Also returns for each manifest the place of the root that leads to it first.
-    async fn read_with_roots(
+    /// As [`read`](Self::read), and does without the entries of indexes that are [missing](Self::missing).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`read`](Self::read); a root must be there.
+    pub async fn read_present(
         source: &(impl BlobSource + ?Sized),
         roots: &[Descriptor],
-    ) -> Result<(Self, Vec<usize>)> {
-        let mut contents = Self::default();
-        let mut origins = Vec::new();
-        let mut seen = HashSet::new();
-        let start = roots.iter().enumerate().rev();
-        let start = start.map(|(origin, root)| (root.clone(), None, origin));
-        let mut waiting: Vec<(Descriptor, Option<Nesting>, usize)> = start.collect();
-        let mut bytes = 0_u64;
-        while let Some((descriptor, nesting, origin)) = waiting.pop() {
-            if let Some(nesting) = &nesting
-                && descriptor.media_type.is_index()
-            {
-                // Says no to circles and towers, which `seen` alone would only cut.
-                nesting.enter(descriptor.digest)?;
-            }
-            if !seen.insert(descriptor.digest) {
-                continue;
-            }
-            if seen.len() > MAX_IMAGES {
-                let text = format!("an index leads to more than {MAX_IMAGES} documents");
-                return Err(Error::too_large(text));
-            }
-            bytes = bytes.saturating_add(descriptor.size);
-            if bytes > MAX_BYTES {
-                let text = format!("an index leads to documents of more than {MAX_BYTES} bytes");
-                return Err(Error::too_large(text));
-            }
-            match document(source, &descriptor).await? {
-                Document::Manifest(manifest) => {
-                    contents.manifests.push((descriptor, manifest));
-                    origins.push(origin);
-                }
-                Document::Index(index) => {
-                    let nesting = match nesting {
-                        None => Nesting::new(descriptor.digest),
-                        Some(nesting) => nesting.enter(descriptor.digest)?,
-                    };
-                    let children = index.manifests.iter().rev();
-                    waiting.extend(children.map(|it| (it.clone(), Some(nesting.clone()), origin)));
-                    contents.indexes.push(index);
-                }
-            }
-        }
-        Ok((contents, origins))
+    ) -> Result<Self> {
+        let walked = walk(source, roots, Gaps::Noted).await?;
+        Ok(walked.contents)
     }
 
     /// Returns every layer of the manifests, in order, each digest once.
@@ -92,6 +60,83 @@ impl Contents {
             .flat_map(|(_, manifest)| &manifest.layers);
         layers.filter(|layer| seen.insert(layer.digest)).collect()
     }
+}
+
+/// Contents, and the root that leads to each first: its place.
+#[derive(Default)]
+struct Walked {
+    contents: Contents,
+    roots_of_manifests: Vec<usize>,
+    roots_of_missing: Vec<usize>,
+}
+
+/// What becomes of entries of indexes whose document is not there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Gaps {
+    Refused,
+    Noted,
+}
+
+async fn walk(
+    source: &(impl BlobSource + ?Sized),
+    roots: &[Descriptor],
+    gaps: Gaps,
+) -> Result<Walked> {
+    let mut walked = Walked::default();
+    let contents = &mut walked.contents;
+    let mut seen = HashSet::new();
+    let start = roots.iter().enumerate().rev();
+    let start = start.map(|(origin, root)| (root.clone(), None, origin));
+    let mut waiting: Vec<(Descriptor, Option<Nesting>, usize)> = start.collect();
+    let mut bytes = 0_u64;
+    while let Some((descriptor, nesting, origin)) = waiting.pop() {
+        if let Some(nesting) = &nesting
+            && descriptor.media_type.is_index()
+        {
+            // Says no to circles and towers, which `seen` alone would only cut.
+            nesting.enter(descriptor.digest)?;
+        }
+        if !seen.insert(descriptor.digest) {
+            continue;
+        }
+        if seen.len() > MAX_IMAGES {
+            let text = format!("an index leads to more than {MAX_IMAGES} documents");
+            return Err(Error::too_large(text));
+        }
+        bytes = bytes.saturating_add(descriptor.size);
+        if bytes > MAX_BYTES {
+            let text = format!("an index leads to documents of more than {MAX_BYTES} bytes");
+            return Err(Error::too_large(text));
+        }
+        let document = match document(source, &descriptor).await {
+            Err(error)
+                if gaps == Gaps::Noted
+                    && nesting.is_some()
+                    && error.kind() == ErrorKind::NotFound =>
+            {
+                contents.missing.push(descriptor);
+                walked.roots_of_missing.push(origin);
+                continue;
+            }
+            document => document?,
+        };
+        match document {
+            Document::Manifest(manifest) => {
+                contents.manifests.push((descriptor, manifest));
+                walked.roots_of_manifests.push(origin);
+            }
+            Document::Index(index) => {
+                let nesting = match nesting {
+                    None => Nesting::new(descriptor.digest),
+                    Some(nesting) => nesting.enter(descriptor.digest)?,
+                };
+                let children = index.manifests.iter().rev();
+                waiting.extend(children.map(|it| (it.clone(), Some(nesting.clone()), origin)));
+                contents.indexes.push(index);
+            }
+        }
+    }
+    Ok(walked)
 }
 
 /// Reads a manifest or index.
@@ -126,7 +171,8 @@ pub async fn config(
 ///
 /// Where entries say no platform, the configs of their images do. Artifacts that are no images never count. Of equal
 /// platforms within one index the first is taken, as the image specification wants it; between roots nothing is
-/// chosen.
+/// chosen. An entry for a platform counts although the source lacks its manifest, so that no other image is taken for
+/// the one that is meant; one whose platform nobody can tell does not.
 ///
 /// # Errors
 ///
@@ -137,9 +183,11 @@ pub async fn find_image(
     roots: &[Descriptor],
     platform: Option<&Platform>,
 ) -> Result<Descriptor> {
-    let (contents, origins) = Contents::read_with_roots(source, roots).await?;
+    let walked = walk(source, roots, Gaps::Noted).await?;
+    let contents = &walked.contents;
     let mut images = Vec::new();
-    for ((descriptor, manifest), origin) in contents.manifests.iter().zip(origins) {
+    let manifests = contents.manifests.iter().zip(walked.roots_of_manifests);
+    for ((descriptor, manifest), origin) in manifests {
         if manifest.is_image() {
             let platform = match &descriptor.platform {
                 Some(platform) => platform.clone(),
@@ -152,6 +200,15 @@ pub async fn find_image(
             });
         }
     }
+    let missing = contents.missing.iter().zip(walked.roots_of_missing);
+    images.extend(missing.filter_map(|(descriptor, origin)| {
+        let platform = descriptor.platform.clone()?;
+        (platform.architecture != UNKNOWN).then_some(Candidate {
+            descriptor,
+            platform,
+            origin,
+        })
+    }));
     choose(roots, &images, platform).map(|it| it.descriptor.clone())
 }
 
@@ -345,6 +402,39 @@ mod tests {
         // Within one index the first of equals is the one.
         let index = [index(&store, &[amd64.clone(), other])];
         assert_eq!(check(&index, Some("linux/amd64")), Ok(amd64.digest));
+    }
+
+    #[test]
+    fn platforms_that_a_pull_left_out_are_missing_and_no_others_stand_in_for_them() {
+        let store = MemoryStore::new();
+        let amd64 = image(&store, "amd64");
+        let left_out = |text: &str| {
+            let mut entry = Descriptor::of(MediaType::OCI_MANIFEST, text.as_bytes());
+            entry.platform = Some(text.parse().unwrap());
+            entry
+        };
+        let [arm, attested] = ["linux/arm/v7", "unknown/unknown"].map(left_out);
+        let root = [index(
+            &store,
+            &[amd64.clone(), arm.clone(), attested.clone()],
+        )];
+        let error = block_on(Contents::read(&store, &root)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+        let present = block_on(Contents::read_present(&store, &root)).unwrap();
+        assert_eq!(present.manifests.len(), 1);
+        let missing = present.missing.iter().map(|entry| entry.digest);
+        assert!(missing.eq([arm.digest, attested.digest]));
+        let find = |platform: &str| {
+            let platform = platform.parse().unwrap();
+            let found = block_on(find_image(&store, &root, Some(&platform)));
+            found.unwrap().digest
+        };
+        assert_eq!(find("linux/amd64"), amd64.digest);
+        assert_eq!(find("linux/arm/v7"), arm.digest);
+        let error = block_on(find_image(&store, &root, None)).unwrap_err();
+        insta::assert_snapshot!(error, @"several images are meant, for linux/amd64, linux/arm/v7; a platform must be given");
+        let gone = block_on(Contents::read_present(&store, &[arm])).unwrap_err();
+        assert_eq!(gone.kind(), ErrorKind::NotFound);
     }
 
     #[test]

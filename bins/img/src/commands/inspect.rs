@@ -5,10 +5,10 @@ use std::io::{self, BufReader, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
 use fs_err as fs;
-use imgcore::Platform;
 use imgcore::digest::HashingReader;
 use imgcore::document::{Config, Raw};
 use imgcore::json::{Object, Value};
+use imgcore::{Descriptor, Platform};
 use imglayer::estargz::{self, FOOTER_SIZE, TOC_DIGEST, TOC_NAME};
 use imgtar::{Codec, DecodeLimits, Decoder, Limits, Reader};
 
@@ -57,16 +57,18 @@ impl Run for Arguments {
             };
             return context.report.print(String::from_utf8_lossy(bytes));
         }
-        let shown = match &self.platform {
-            Some(platform) => vec![images.only(Some(platform))?],
-            None => images.all()?,
+        let (shown, missing) = match &self.platform {
+            Some(platform) => (vec![images.only(Some(platform))?], Vec::new()),
+            None => images.present()?,
         };
         if self.json {
             return context
                 .report
                 .print(String::from_utf8_lossy(&to_json(&shown)));
         }
-        context.report.print(describe_images(&images, &shown))
+        let mut text = describe_images(&images, &shown);
+        describe_missing(&missing, &mut text);
+        context.report.print(text)
     }
 }
 
@@ -105,6 +107,16 @@ fn describe_images(images: &Images, shown: &[Image]) -> String {
         describe_image(image, &mut text);
     }
     text
+}
+
+/// Lists the images of indexes that are not where the indexes are.
+fn describe_missing(missing: &[Descriptor], text: &mut String) {
+    for entry in missing {
+        let platform = entry.platform.as_ref().map(ToString::to_string);
+        let what = format!("{} is not here", entry.digest);
+        text.push('\n');
+        line(text, 0, &platform.unwrap_or_default(), &what);
+    }
 }
 
 fn describe_image(image: &Image, text: &mut String) {

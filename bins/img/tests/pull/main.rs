@@ -191,6 +191,31 @@ fn two_platforms_of_three_leave_a_gap_that_check_explains() {
     ");
 }
 
+#[test]
+fn what_was_pulled_of_an_index_can_be_looked_at() {
+    let (served, images, _) = three();
+    let directory = TempDir::new().unwrap();
+    let work = directory.path();
+    let host = served.host();
+    let words = format!("pull --platform linux/arm64,linux/amd64 --oci-layout out {host}/app:1");
+    succeed(work, &words);
+    for (image, platform) in images.iter().zip(["linux/amd64", "linux/arm64"]) {
+        let inspected = succeed(work, &format!("inspect out --platform {platform}"));
+        assert!(inspected.contains(&image.manifest.digest.to_string()));
+        let listed = succeed(work, &format!("ls out --platform {platform}"));
+        assert!(listed.contains("content"), "{listed}");
+    }
+    let missing = images[2].manifest.digest;
+    let inspected = succeed(work, "inspect out");
+    let last = format!("linux/riscv64  {missing} is not here\n");
+    assert!(inspected.ends_with(&last), "{inspected}");
+    let failed = fail(work, "ls out --platform linux/riscv64");
+    insta::assert_snapshot!(failed.replace(&missing.to_string(), "DIGEST"), @r"
+    img: the image for linux/riscv64: no blob DIGEST in out
+    hint: an index that was pulled for some of its platforms leads to the others as well; pull it for this one too, or without --platform
+    ");
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_check_that_cannot_be_printed_says_nothing_of_platforms() {
