@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use imgcore::{Digest, Repository, Tag};
 
+use crate::Location;
+
 /// What the functions of this crate return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -100,6 +102,15 @@ impl Error {
             attempts,
             source,
         }))
+    }
+
+    /// Makes the error of a blob that a repository and every source lack, with the reason of each source.
+    pub(crate) fn no_source(to: &Location, digest: Digest, attempts: Vec<Attempt>) -> Self {
+        let mut text = format!("{to} does not have {digest}, and no source has it");
+        if attempts.is_empty() {
+            text.push_str("; name one that does");
+        }
+        Self::with_attempts(ErrorKind::NoSource { digest }, text, attempts)
     }
 
     /// Makes the error of something that no source gives, with the reason of each.

@@ -164,15 +164,13 @@ impl Supply {
                 reason: it.reason.clone(),
             })
             .collect();
-        let (kind, text) = if let Some(kind) = state.kind {
-            let text = format!("no source gives {digest} for {} as it should be", self.0.to);
-            (ErrorKind::Source(kind), text)
-        } else {
-            let text = format!("{} does not have {digest}, and no source has it", self.0.to);
-            let hint = "; name one that does".repeat(usize::from(attempts.is_empty()));
-            (ErrorKind::NoSource { digest }, text + &hint)
-        };
-        Some(Error::with_attempts(kind, text, attempts))
+        Some(match state.kind {
+            Some(kind) => {
+                let text = format!("no source gives {digest} for {} as it should be", self.0.to);
+                Error::with_attempts(ErrorKind::Source(kind), text, attempts)
+            }
+            None => Error::no_source(&self.0.to, digest, attempts),
+        })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

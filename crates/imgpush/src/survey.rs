@@ -54,14 +54,17 @@ pub async fn survey(client: &Client, batch: &Batch, options: &Options) -> Holdin
 
 /// Asks for everything that a plan depends on, and decides: what a push would do, without doing it.
 ///
-/// Blobs are asked for as well, each once a repository, and the sources are asked who has those that are missing.
+/// Blobs are asked for as well, each once a repository, and the sources are asked who has those that are missing. An
+/// image is refused for a blob that all of them say they lack.
 pub async fn dry_run(client: &Client, batch: &Batch, options: &Options) -> Plan {
     let mut holdings = survey(client, batch, options).await;
     let first = plan(batch, &holdings, options);
     let blobs = unknown_blobs(&first, 1);
     ask_blobs(client, &mut holdings, blobs, options.jobs).await;
-    note_sources(batch, &first, &mut holdings).await;
-    plan(batch, &holdings, options)
+    let nowhere = note_sources(batch, &first, &mut holdings).await;
+    let mut plan = plan(batch, &holdings, options);
+    plan.refuse(&nowhere);
+    plan
 }
 
 /// A blob in a repository.
@@ -103,21 +106,29 @@ async fn ask_blobs(client: &Client, holdings: &mut Holdings, places: Vec<Place>,
     }
 }
 
-async fn note_sources(batch: &Batch, first: &Plan, holdings: &mut Holdings) {
+/// Returns the blobs that no source has, as far as the sources say that at all.
+async fn note_sources(batch: &Batch, first: &Plan, holdings: &mut Holdings) -> HashSet<Digest> {
+    let mut nowhere = HashSet::new();
     for (digest, suppliers) in &first.suppliers {
-        for &place in suppliers {
-            let sources = &batch.members()[place].image.sources;
-            for source in sources.iter() {
-                if holdings.source(digest).is_some() {
+        let images = suppliers.iter().map(|&place| &batch.members()[place].image);
+        let mut has_others = images
+            .clone()
+            .any(|it| it.layer_sources.contains_key(digest));
+        for source in images.flat_map(|image| image.sources.iter()) {
+            match source.blobs.stat_one(digest).await {
+                Ok(Presence::Present { .. }) => {
+                    holdings.note_source(*digest, &source.name);
                     break;
                 }
-                let found = source.blobs.stat_one(digest).await;
-                if let Ok(Presence::Present { .. }) = found {
-                    holdings.note_source(*digest, &source.name);
-                }
+                Ok(Presence::Absent) => {}
+                _ => has_others = true,
             }
         }
+        if !has_others && holdings.source(digest).is_none() {
+            nowhere.insert(*digest);
+        }
     }
+    nowhere
 }
 
 /// A name in a repository.

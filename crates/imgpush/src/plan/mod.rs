@@ -6,7 +6,7 @@ mod show;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use imgcore::{Descriptor, Digest, Repository};
@@ -127,6 +127,15 @@ impl Plan {
         images.flat_map(|(place, image)| image.refusals.iter().map(move |error| (place, error)))
     }
 
+    /// Refuses the images that need one of these blobs: no source has it.
+    pub(crate) fn refuse(&mut self, nowhere: &HashSet<Digest>) {
+        for image in &mut self.images {
+            let steps = image.steps.iter().map(|&step| &self.steps[step]);
+            let missing = steps.filter_map(|step| step.missing(nowhere));
+            image.refusals.extend(missing);
+        }
+    }
+
     /// Returns whether there is nothing to do and nothing to ask.
     pub fn is_done(&self) -> bool {
         self.steps.iter().all(Step::is_done)
@@ -134,6 +143,17 @@ impl Plan {
 }
 
 impl Step {
+    /// Returns why a blob cannot be sent that no source has.
+    fn missing(&self, nowhere: &HashSet<Digest>) -> Option<Error> {
+        let Action::Blob(step) = &self.action else {
+            return None;
+        };
+        let blob = &step.blob;
+        let is_sent = step.is_there == Some(false) && step.mount.is_none();
+        let is_missing = is_sent && blob.data.is_none() && nowhere.contains(&blob.digest);
+        is_missing.then(|| Error::no_source(&self.to, blob.digest, Vec::new()))
+    }
+
     fn is_done(&self) -> bool {
         self.is_on_demand
             || match &self.action {

@@ -264,6 +264,28 @@ async fn a_dry_run_asks_and_changes_nothing() {
     assert_eq!(json["steps"].as_array().unwrap().len(), plan.steps().len());
 }
 
+#[tokio::test]
+async fn a_dry_run_refuses_what_nobody_has() {
+    let world = World::new();
+    let images = three();
+    world.push([pushes(&images)[0].clone()]).await;
+    let changed = built(&[1, 2, 20, 21]);
+    let mut wanted = to(&changed, "team/b", "v1");
+    // The first is there, and the second can be mounted; nobody has the fourth.
+    wanted.sources = without(
+        &changed,
+        &[0, 1, 3].map(|place| changed.layers[place].digest),
+    );
+    let batch = Batch::read([wanted]).await;
+    let plan = dry_run(&world.client, &batch, &Options::default()).await;
+    let refusals: Vec<_> = plan
+        .refusals()
+        .map(|(_, error)| error.to_string())
+        .collect();
+    let text = anonymous(&refusals.join("\n"), &[&changed]);
+    insta::assert_snapshot!(text, @"registry.example.com/team/b does not have <layer 0.3>, and no source has it; name one that does");
+}
+
 /// Calls digests by what they are, so that a snapshot can be read.
 fn anonymous(text: &str, images: &[&Built]) -> String {
     let mut text = text.to_owned();
