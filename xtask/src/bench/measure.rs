@@ -71,6 +71,11 @@ impl Scratch {
         &self.0
     }
 
+    /// Where a run puts what it makes.
+    pub(super) fn output(&self) -> PathBuf {
+        self.0.join("layer")
+    }
+
     /// Removes everything in it.
     pub(super) fn clear(&self) -> Result<()> {
         let again = fs::remove_dir_all(&self.0).and_then(|()| fs::create_dir_all(&self.0));
@@ -115,7 +120,7 @@ pub(super) fn run(
     variables: &[(&str, PathBuf)],
 ) -> Result<Sample> {
     scratch.clear()?;
-    let output = scratch.path().join("layer");
+    let output = scratch.output();
     let bash = |program: &str, arguments: &[&str], script: &str| {
         let mut command = Command::new(program);
         command.args(arguments).args(["-c", script]);

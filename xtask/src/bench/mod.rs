@@ -11,10 +11,10 @@ mod contender;
 mod corpus;
 mod limit;
 mod measure;
-mod pull;
 mod report;
 mod rows;
 mod tools;
+mod transfer;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
@@ -31,6 +31,7 @@ use measure::{Sample, Scratch};
 use report::{Entry, Measured, Outcome, Report};
 use rows::{Kind, ROWS, Row};
 use tools::Tools;
+use transfer::{Move, Setting, pull, push};
 
 /// A contender that takes longer than this many seconds runs twice.
 const SLOW: f64 = 20.0;
@@ -62,9 +63,10 @@ pub(crate) struct Options {
     output: Option<PathBuf>,
 }
 
-/// Every row: the layers, and what pulls them.
+/// Every row: the layers, and what pulls and pushes them.
 fn row_names() -> impl Iterator<Item = &'static str> {
-    ROWS.iter().map(|row| row.name).chain([pull::ROW])
+    let layers = ROWS.iter().map(|row| row.name);
+    layers.chain(MOVES.iter().map(|row| row.name))
 }
 
 impl Options {
@@ -76,9 +78,17 @@ impl Options {
         ROWS.iter().filter(|row| self.wants(row.name))
     }
 
-    /// Whether images are pulled too.
-    fn pulls(&self) -> bool {
-        self.is_everything() || self.row.iter().any(|name| name == pull::ROW)
+    /// The rows that move images: none where corpora or contenders of the other rows were chosen.
+    fn moves(&self) -> impl Iterator<Item = &'static Move> {
+        let is_wanted =
+            |row: &&Move| self.is_everything() || self.row.iter().any(|it| it == row.name);
+        MOVES.into_iter().filter(is_wanted)
+    }
+
+    /// Every row that is measured.
+    fn row_names(&self) -> impl Iterator<Item = &'static str> {
+        let moves = self.moves().map(|row| row.name);
+        self.rows().map(|row| row.name).chain(moves)
     }
 
     fn corpora(&self) -> impl Iterator<Item = Name> {
@@ -190,8 +200,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         corpora: &corpora,
         tools: &tools.states,
         measured: Vec::new(),
-        pull: String::new(),
-        to_come: row_names().filter(|name| options.wants(name)).collect(),
+        moves: String::new(),
+        to_come: options.row_names().collect(),
     };
     for row in options.rows() {
         let start = report.measured.len();
@@ -205,14 +215,15 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             fs::write(&output, report.to_markdown()).map_err(text)?;
         }
     }
-    if options.pulls() {
-        report.pull = pull::measure(&pull::Setting {
-            img: &bench.img,
-            tools: &tools,
-            pairs: options.pairs.get(),
-            directory: &directory,
-        })?;
-        report.to_come.clear();
+    let setting = Setting {
+        img: &bench.img,
+        tools: &tools,
+        pairs: options.pairs.get(),
+        directory: &directory,
+    };
+    for row in options.moves() {
+        report.moves.push_str(&(row.measure)(&setting)?);
+        report.to_come.retain(|name| *name != row.name);
         if let Some(output) = options.output() {
             fs::write(&output, report.to_markdown()).map_err(text)?;
         }
@@ -220,6 +231,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     println!("{}", report.summary());
     Ok(())
 }
+
+/// The rows that move images, in the order of the report.
+const MOVES: [&Move; 2] = [&pull::ROW, &push::ROW];
 
 /// Does the same with a build for release: the parts of the limit run in this process.
 fn run_optimised() -> Result<()> {
@@ -236,9 +250,7 @@ fn wanted_tools(options: &Options) -> Vec<Tool> {
             .flat_map(move |corpus| options.contenders(row, corpus))
     });
     let mut tools: Vec<Tool> = contenders.map(|one| one.tool).collect();
-    if options.pulls() {
-        tools.extend(pull::TOOLS);
-    }
+    tools.extend(options.moves().flat_map(|row| row.tools));
     tools.sort_unstable();
     tools.dedup();
     tools

@@ -56,8 +56,8 @@ pub(super) struct Report<'a> {
     /// Versions of the contenders, or why they are missing.
     pub(super) tools: &'a BTreeMap<Tool, Result<String>>,
     pub(super) measured: Vec<Measured>,
-    /// The section of the row that pulls, empty until it is measured.
-    pub(super) pull: String,
+    /// The sections of the rows that pull and push, empty until they are measured.
+    pub(super) moves: String,
     /// Rows that are not measured yet.
     pub(super) to_come: Vec<&'static str>,
 }
@@ -74,7 +74,7 @@ impl Report<'_> {
         for rows in self.measured.chunk_by(|a, b| a.row.name == b.row.name) {
             text.push_str(&table(rows));
         }
-        text.push_str(&self.pull);
+        text.push_str(&self.moves);
         text
     }
 

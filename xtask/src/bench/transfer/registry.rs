@@ -18,7 +18,8 @@ pub(super) struct Registry {
 }
 
 impl Registry {
-    pub(super) fn start(directory: &Path) -> Result<Self> {
+    /// Starts one that remembers nothing but what is in `storage`: who empties that has an empty registry.
+    pub(super) fn start(directory: &Path, storage: &Path) -> Result<Self> {
         let free = TcpListener::bind(("127.0.0.1", 0)).map_err(text)?;
         let address = free.local_addr().map_err(text)?.to_string();
         drop(free);
@@ -26,7 +27,7 @@ impl Registry {
         let config = format!(
             "version: 0.1\nlog: {{level: error, accesslog: {{disabled: true}}}}\nhttp: {{addr: \"{address}\"}}\n\
              storage: {{filesystem: {{rootdirectory: \"{}\"}}}}\n",
-            directory.join("blobs").display()
+            storage.display()
         );
         fs::write(&file, config).map_err(text)?;
         let process = Command::new("docker-registry")
