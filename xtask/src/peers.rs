@@ -52,7 +52,7 @@ const PEERS: &[Peer] = &[
     Peer {
         program: "go",
         package: None,
-        why: "reads layers with archive/tar and klauspost's zstd (1.26 or later)",
+        why: "reads layers with archive/tar and klauspost's zstd, builds go-containerregistry's crane and registry (1.26 or later)",
     },
     peer(
         "java",
@@ -63,6 +63,11 @@ const PEERS: &[Peer] = &[
         "podman",
         "podman",
         "loads docker archives and runs the demo",
+    ),
+    peer(
+        "pip3",
+        "python3-pip",
+        "gets moto, whose S3 a docker-registry keeps blobs in",
     ),
     peer("python3", "python3", "reads layers with tarfile and zlib"),
     peer("runc", "runc", "runs containers for containerd"),

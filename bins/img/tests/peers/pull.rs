@@ -105,13 +105,17 @@ pub(crate) fn base64(text: &str) -> String {
 }
 
 pub(crate) fn image(seed: u64, architecture: &str, layers: usize, layer_size: usize) -> Image {
+    encoded(Codec::None, seed, architecture, &vec![layer_size; layers])
+}
+
+/// An image with a layer of about each of these sizes.
+pub(crate) fn encoded(codec: Codec, seed: u64, architecture: &str, layers: &[usize]) -> Image {
     let builder = ImageBuilder::new().platform("linux", architecture, None);
-    let layers = (0..layers).map(|layer| {
-        let content = noise(seed << 32 | layer as u64, layer_size);
+    let tars = (0..).zip(layers).map(|(layer, size)| {
+        let content = noise(seed << 32 | layer, *size);
         tar_of([file("data", content)])
     });
-    layers
-        .fold(builder, |builder, tar| builder.layer(&tar, Codec::None))
+    tars.fold(builder, |builder, tar| builder.layer(&tar, codec))
         .build()
 }
 

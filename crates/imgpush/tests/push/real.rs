@@ -1,4 +1,4 @@
-//! Pushes to docker-registry, in each of the ways that it lets people in, where it is installed.
+//! Pushes to real registries, in each of the ways that they are set up, where they can be had.
 
 use std::path::Path;
 use std::process::Command;
@@ -11,18 +11,18 @@ use imgregistry::{Client, Security};
 use imgstore::{BlobSourceExt as _, MemoryStore, OciLayout};
 use imgtest::image::{ImageIndex, index_of};
 use imgtest::oracle::tool;
-use imgtest::peer::{Access, Answered, DockerRegistry};
+use imgtest::peer::{Access, Answered, DockerRegistry, RealRegistry, Setup};
 
 use super::world::{assert_has, built_for, remote, sources_of};
 
-fn client(registry: &DockerRegistry, access: Access) -> Client {
+fn client(registry: &RealRegistry, setup: Setup) -> Client {
     let host: imgcore::RegistryHost = registry.address().parse().unwrap();
     let mut builder = Client::builder();
     if let Some(pem) = registry.certificate_pem() {
         builder = builder.extra_roots(pem.as_bytes()).unwrap();
         builder = builder.security(host.clone(), Security::Tls);
     }
-    if access != Access::Open {
+    if setup.has_password() {
         let credential = RegistryCredential::basic(DockerRegistry::USER, DockerRegistry::PASSWORD);
         builder = builder.keychain(Arc::new(Fixed::default().with(host, credential)));
     }
@@ -39,7 +39,7 @@ fn index(own: u64) -> ImageIndex {
     index_of(&images)
 }
 
-fn to(registry: &DockerRegistry, repository: &str, index: &ImageIndex) -> Image {
+fn to(registry: &RealRegistry, repository: &str, index: &ImageIndex) -> Image {
     let (host, repository) = (registry.address().parse(), repository.parse());
     let to = Location::new(host.unwrap(), repository.unwrap());
     let mut image = Image::new(index.index.clone(), to, sources_of(&index.blobs));
@@ -55,21 +55,24 @@ async fn pushed(client: &Client, images: impl IntoIterator<Item = Image>) -> Rep
 
 #[tokio::test]
 async fn an_index_goes_to_two_repositories_of_a_real_registry() {
-    for access in Access::ALL {
+    for setup in Setup::chosen() {
         let directory = tempfile::tempdir().unwrap();
-        let Some(registry) = DockerRegistry::start(access, directory.path()) else {
-            return;
+        let Some(registry) = RealRegistry::start(setup, directory.path()) else {
+            continue;
         };
-        let client = client(&registry, access);
+        let client = client(&registry, setup);
         let first = index(0);
         let both = || ["team/app", "team/other"].map(|it| to(&registry, it, &first));
         let report = pushed(&client, both()).await;
         // Four layers and three configs: sent once, mounted once.
-        assert_eq!(
-            (report.sent.blobs, report.mounted.blobs),
-            (7, 7),
-            "{access:?}"
-        );
+        if setup.shares_blobs() {
+            // Whether the second is asked before the first has it is up to chance.
+            let (sent, skipped) = (report.sent.blobs, report.skipped.blobs);
+            assert!(sent >= 7 && sent + skipped == 14, "{report}");
+        } else {
+            let brought = (report.sent.blobs, report.mounted.blobs);
+            assert_eq!(brought, (7, 7), "{setup:?}");
+        }
         for repository in ["team/app", "team/other"] {
             let there = remote(&client, registry.address(), repository);
             assert_has(&there, "v1", &first.index, &first.blobs).await;
@@ -78,8 +81,8 @@ async fn an_index_goes_to_two_repositories_of_a_real_registry() {
         let before = registry.answered().len();
         let again = pushed(&client, both()).await;
         let answered = registry.answered().split_off(before);
-        assert_eq!(writes(&answered), 0, "{access:?}: {answered:#?}");
-        assert_eq!(again.total_requests(), 8, "{access:?}: {again}");
+        assert_eq!(writes(&answered), 0, "{setup:?}: {answered:#?}");
+        assert_eq!(again.total_requests(), 8, "{setup:?}: {again}");
 
         // Two of the images have the layers of before.
         let changed = index(1);
@@ -99,7 +102,7 @@ fn writes(answered: &[Answered]) -> usize {
 }
 
 /// Reads every blob, which checks its digest.
-async fn read_back(client: &Client, registry: &DockerRegistry, index: &ImageIndex) {
+async fn read_back(client: &Client, registry: &RealRegistry, index: &ImageIndex) {
     let there = remote(client, registry.address(), "team/app");
     for (digest, bytes) in &index.blobs {
         if imgcore::Document::classify(bytes, None).is_err() {
@@ -111,7 +114,7 @@ async fn read_back(client: &Client, registry: &DockerRegistry, index: &ImageInde
 }
 
 /// Another program copies what was pushed, and checks it on the way.
-fn copied_by_skopeo(registry: &DockerRegistry, index: &ImageIndex, work: &Path) {
+fn copied_by_skopeo(registry: &RealRegistry, index: &ImageIndex, work: &Path) {
     let Some(skopeo) = tool("skopeo") else {
         return;
     };
@@ -139,31 +142,33 @@ fn copied_by_skopeo(registry: &DockerRegistry, index: &ImageIndex, work: &Path) 
 }
 
 #[tokio::test]
-async fn a_referrer_of_an_image_is_listed_at_a_registry_without_lists() {
-    let directory = tempfile::tempdir().unwrap();
-    let Some(registry) = DockerRegistry::start(Access::Open, directory.path()) else {
-        return;
-    };
-    let client = client(&registry, Access::Open);
-    let index = index(0);
-    let subject = to(&registry, "team/app", &index);
-    let artifact = super::referrers::artifact(&index.index, "application/x-signature");
-    let mut referrer = Image::new(
-        artifact.root.clone(),
-        subject.destination.clone(),
-        artifact.sources.clone(),
-    );
-    pushed(&client, [subject, referrer.clone()]).await;
-    let there = remote(&client, registry.address(), "team/app");
-    let listed = there.referrers(&index.index.digest, None).await.unwrap();
-    assert!(listed.from_tag);
-    assert_eq!(listed.manifests.len(), 1);
-    assert_eq!(listed.manifests[0].digest, artifact.root.digest);
-    // Nothing changes when it is pushed again, with whatever sources.
-    referrer.sources = referrer
-        .sources
-        .with("nothing", Arc::new(MemoryStore::new()));
-    let before = registry.answered().len();
-    pushed(&client, [referrer]).await;
-    assert_eq!(writes(&registry.answered().split_off(before)), 0);
+async fn a_referrer_of_an_image_is_listed_whoever_keeps_the_list() {
+    for setup in [Setup::Go, Setup::Docker(Access::Open)] {
+        let directory = tempfile::tempdir().unwrap();
+        let Some(registry) = RealRegistry::start(setup, directory.path()) else {
+            continue;
+        };
+        let client = client(&registry, setup);
+        let index = index(0);
+        let subject = to(&registry, "team/app", &index);
+        let artifact = super::referrers::artifact(&index.index, "application/x-signature");
+        let mut referrer = Image::new(
+            artifact.root.clone(),
+            subject.destination.clone(),
+            artifact.sources.clone(),
+        );
+        pushed(&client, [subject, referrer.clone()]).await;
+        let there = remote(&client, registry.address(), "team/app");
+        let listed = there.referrers(&index.index.digest, None).await.unwrap();
+        assert_eq!(listed.from_tag, !setup.lists_referrers());
+        assert_eq!(listed.manifests.len(), 1);
+        assert_eq!(listed.manifests[0].digest, artifact.root.digest);
+        // Nothing changes when it is pushed again, with whatever sources.
+        referrer.sources = referrer
+            .sources
+            .with("nothing", Arc::new(MemoryStore::new()));
+        let before = registry.answered().len();
+        pushed(&client, [referrer]).await;
+        assert_eq!(writes(&registry.answered().split_off(before)), 0);
+    }
 }

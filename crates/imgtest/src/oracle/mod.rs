@@ -17,7 +17,7 @@ use std::sync::OnceLock;
 use imgcore::Digest;
 use imgtar::EntryKind;
 
-pub use installed::{conformance, crane, oras};
+pub use installed::{conformance, crane, go_registry, moto_server, oras};
 
 /// One entry, as far as every reader tells.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -178,6 +178,11 @@ pub fn skip(reason: &str) {
     written.unwrap_or_else(|error| panic!("{error}"));
 }
 
+/// Returns whether slow tests are wanted too: `cargo xtask test --all`.
+pub(crate) fn wants_all() -> bool {
+    environment("IMGKIT_TEST_ALL").is_some()
+}
+
 /// The one place where tests read the environment.
 fn environment(name: &str) -> Option<std::ffi::OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
@@ -193,6 +198,11 @@ fn go_program() -> Option<&'static PathBuf> {
 
 /// Builds the Go program whose source is in this folder of `oracles/`.
 fn build_go(go: &Path, folder: &str) -> PathBuf {
+    try_build_go(go, folder).unwrap_or_else(|error| panic!("go build: {error}"))
+}
+
+/// The same where a module may be out of reach.
+fn try_build_go(go: &Path, folder: &str) -> Result<PathBuf, String> {
     let oracles = Path::new(env!("CARGO_MANIFEST_DIR")).join("oracles");
     // Test programs run from target/<profile>/deps.
     let own = std::env::current_exe().expect("because a running test has a program");
@@ -211,13 +221,11 @@ fn build_go(go: &Path, folder: &str) -> PathBuf {
         .env("GOTOOLCHAIN", "local")
         .output()
         .unwrap_or_else(|error| panic!("{}: {error}", go.display()));
-    assert!(
-        built.status.success(),
-        "go build: {}",
-        String::from_utf8_lossy(&built.stderr)
-    );
-    fs_err::rename(&fresh, &program).unwrap_or_else(|error| panic!("{error}"));
-    program
+    if !built.status.success() {
+        return Err(String::from_utf8_lossy(&built.stderr).into_owned());
+    }
+    fs_err::rename(&fresh, &program).map_err(|error| error.to_string())?;
+    Ok(program)
 }
 
 /// Runs a command on bytes; its output, or what it says on standard error when it fails.

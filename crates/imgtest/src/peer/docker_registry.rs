@@ -1,8 +1,9 @@
-//! Debian's docker-registry (distribution 2.8), in the ways that it lets people in.
+//! Debian's docker-registry (distribution 2.8), in the ways that it lets people in and keeps blobs.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::s3::{self, S3};
 use super::{Certificate, Running, TokenServer, free_address, token_server, wait_for_listener};
 use crate::oracle::tool;
 
@@ -31,6 +32,8 @@ pub struct DockerRegistry {
     certificate: Option<Certificate>,
     tokens: Option<TokenServer>,
     _process: Running,
+    /// Where its blobs are, unless they are files.
+    _s3: Option<S3>,
 }
 
 /// A line of the access log.
@@ -57,14 +60,24 @@ impl DockerRegistry {
 
     /// Starts one with its files in `directory`; `None` where the program is missing, which has then been said.
     pub fn start(access: Access, directory: &Path) -> Option<Self> {
+        let program = tool("docker-registry")?;
+        Some(Self::start_program(&program, access, directory, None))
+    }
+
+    /// Starts one that anyone may use and that keeps its blobs in S3: whoever reads one is sent there with a signed URL.
+    /// `None` where a program is missing, which has then been said.
+    pub fn start_on_s3(directory: &Path) -> Option<Self> {
+        let program = tool("docker-registry")?;
+        let s3 = S3::start(directory)?;
         Some(Self::start_program(
-            &tool("docker-registry")?,
-            access,
+            &program,
+            Access::Open,
             directory,
+            Some(s3),
         ))
     }
 
-    fn start_program(program: &Path, access: Access, directory: &Path) -> Self {
+    fn start_program(program: &Path, access: Access, directory: &Path, s3: Option<S3>) -> Self {
         let address = free_address();
         let certificate = (access != Access::Open).then(Certificate::generate);
         let tokens = match &certificate {
@@ -73,11 +86,18 @@ impl DockerRegistry {
             }
             _ => None,
         };
-        let config = configuration(directory, &address, certificate.as_ref(), tokens.as_ref());
+        let access = access_of(directory, &address, certificate.as_ref(), tokens.as_ref());
+        let config = format!(
+            "version: 0.1\nlog: {{level: error}}\nstorage: {{{}, delete: {{enabled: true}}}}\n{access}",
+            storage(directory, s3.as_ref())
+        );
         let file = directory.join("registry.yml");
         fs_err::write(&file, config).expect("because the test owns the directory");
         let log = directory.join("registry.log");
-        let process = Running::start(Command::new(program).arg("serve").arg(file), &log);
+        let mut command = Command::new(program);
+        // Its client of S3 takes this for a reason to end.
+        command.env_remove("AWS_CA_BUNDLE");
+        let process = Running::start(command.arg("serve").arg(file), &log);
         wait_for_listener(&address, &log);
         Self {
             address,
@@ -85,6 +105,7 @@ impl DockerRegistry {
             certificate,
             tokens,
             _process: process,
+            _s3: s3,
         }
     }
 
@@ -136,20 +157,29 @@ fn answered(line: &str) -> Option<Answered> {
     })
 }
 
-fn configuration(
+/// Where blobs are kept, and that whoever reads them is sent there where that is possible.
+fn storage(directory: &Path, s3: Option<&S3>) -> String {
+    let Some(s3) = s3 else {
+        let root = directory.join("registry");
+        return format!("filesystem: {{rootdirectory: \"{}\"}}", root.display());
+    };
+    format!(
+        "s3: {{accesskey: any, secretkey: any, region: us-east-1, regionendpoint: \"http://{}\", bucket: {}, secure: false}}, \
+         redirect: {{disable: false}}",
+        s3.address(),
+        s3::BUCKET
+    )
+}
+
+/// How people get in.
+fn access_of(
     directory: &Path,
     address: &str,
     certificate: Option<&Certificate>,
     tokens: Option<&TokenServer>,
 ) -> String {
-    let storage = directory.join("registry");
-    let general = format!(
-        "version: 0.1\nlog: {{level: error}}\n\
-         storage: {{filesystem: {{rootdirectory: \"{}\"}}, delete: {{enabled: true}}}}\n",
-        storage.display()
-    );
     let files = certificate.map(|certificate| certificate.write(directory));
-    let access = match (files, tokens) {
+    match (files, tokens) {
         (None, _) => format!("http: {{addr: \"{address}\"}}\n"),
         (Some((certificate, _)), Some(tokens)) => format!(
             "http: {{addr: \"{address}\"}}\nauth: {{token: {{realm: \"{}\", service: {}, issuer: {}, rootcertbundle: \"{}\"}}}}\n",
@@ -170,8 +200,7 @@ fn configuration(
                 passwords.display()
             )
         }
-    };
-    general + &access
+    }
 }
 
 #[cfg(test)]

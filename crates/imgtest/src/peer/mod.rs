@@ -2,6 +2,9 @@
 
 mod certificate;
 mod docker_registry;
+mod go_registry;
+mod real;
+mod s3;
 mod token_server;
 
 use std::net::{TcpListener, TcpStream};
@@ -11,6 +14,8 @@ use std::time::{Duration, Instant};
 
 pub use certificate::Certificate;
 pub use docker_registry::{Access, Answered, DockerRegistry};
+pub use go_registry::GoRegistry;
+pub use real::{RealRegistry, Setup};
 pub use token_server::TokenServer;
 
 /// A process that ends with its guard.

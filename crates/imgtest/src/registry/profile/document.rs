@@ -68,7 +68,8 @@ imgkit make of it. For each registry there are doubles: middleware before `img-r
 as the table says. The client pulls from and pushes to every one of them in `cargo test -p imgregistry --test registries`.
 
 **The doubles are modelled on public reports, not run against the services.** What is tested against a real server is
-docker-registry (the row `distribution`): open, with TLS and a password, and with tokens.
+docker-registry (the row `distribution`), open, with TLS and a password, with tokens, and with blobs in S3 that readers are sent
+to; and go-containerregistry's registry with its API for referrers.
 
 The marks: *reported* is a public report by somebody; *general knowledge* was not checked again; of what is *contested*,
 reports contradict each other, and there is a double for each side. *Double* says whether a double behaves so.
