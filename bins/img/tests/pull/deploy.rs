@@ -36,7 +36,7 @@ fn manifest(image: &Image) -> Value {
     })
 }
 
-fn push(root: &Descriptor, images: &[Image], to: (&str, &str), tags: &[&str]) -> Value {
+pub(crate) fn push(root: &Descriptor, images: &[Image], to: (&str, &str), tags: &[&str]) -> Value {
     let is_index = root.media_type.is_index();
     json!({
         "command": "push",
@@ -49,7 +49,7 @@ fn push(root: &Descriptor, images: &[Image], to: (&str, &str), tags: &[&str]) ->
     })
 }
 
-fn request(operations: &[Value]) -> Value {
+pub(crate) fn request(operations: &[Value]) -> Value {
     json!({"operations": operations, "settings": {"push_strategy": "eager"}})
 }
 

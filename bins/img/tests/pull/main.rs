@@ -4,6 +4,7 @@
 mod build;
 mod cache;
 mod deploy;
+mod many;
 mod push;
 mod registry;
 
@@ -17,6 +18,7 @@ use imgtar::Codec;
 use imgtest::image::{Image, ImageBuilder, ImageIndex, index_of};
 use imgtest::tar::{file, tar_of};
 use tempfile::TempDir;
+use tokio::runtime::Runtime;
 
 use self::registry::Served;
 
@@ -28,6 +30,12 @@ pub(crate) fn img(directory: &Path) -> Command {
         .env_clear()
         .env("IMG_REGISTRY_RETRY_MAX_ATTEMPTS", "1");
     command
+}
+
+/// What servers of the tests run on.
+pub(crate) fn runtime() -> Runtime {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(1).enable_all().build().unwrap()
 }
 
 /// Runs the program with words that are separated by spaces.

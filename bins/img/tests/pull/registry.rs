@@ -48,11 +48,7 @@ impl Served {
     }
 
     fn of(registry: Registry) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .unwrap();
+        let runtime = super::runtime();
         let watched = Arc::new(Watched {
             inner: Arc::new(registry),
             log: Mutex::default(),
