@@ -5,8 +5,12 @@ use imgstore::{UnverifiedStream, blocking};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-/// How many pieces wait, each of 64 KiB as most sources give them.
-const PIECES: usize = 16;
+/// How many pieces go from one task to the other at once, each of 64 KiB as most sources give them: waking the other for
+/// each of them would cost as much as copying it.
+const TOGETHER: usize = 8;
+
+/// How many times as many pieces wait.
+const WAITING: usize = 2;
 
 /// What is smaller is sent before a second task has begun to read it.
 pub(crate) const WORTHWHILE: u64 = 1024 * 1024;
@@ -14,14 +18,16 @@ pub(crate) const WORTHWHILE: u64 = 1024 * 1024;
 /// Reads a stream in a task of its own; one of files in a thread where waiting for the disk holds nobody up.
 ///
 /// Where there is no runtime, nothing is read ahead. Dropping the stream ends the task.
-pub(crate) fn ahead(mut bytes: UnverifiedStream, is_local: bool) -> UnverifiedStream {
+pub(crate) fn ahead(bytes: UnverifiedStream, is_local: bool) -> UnverifiedStream {
     let Ok(runtime) = Handle::try_current() else {
         return bytes;
     };
-    let (sender, receiver) = mpsc::channel(PIECES);
+    let (sender, receiver) = mpsc::channel(WAITING);
+    // No piece that is there waits for one that is not.
+    let mut pieces = bytes.ready_chunks(TOGETHER);
     let pump = async move {
-        while let Some(piece) = bytes.next().await {
-            if sender.send(piece).await.is_err() {
+        while let Some(some) = pieces.next().await {
+            if sender.send(some).await.is_err() {
                 return;
             }
         }
@@ -31,9 +37,10 @@ pub(crate) fn ahead(mut bytes: UnverifiedStream, is_local: bool) -> UnverifiedSt
     } else {
         drop(runtime.spawn(pump));
     }
-    UnverifiedStream::new(stream::unfold(receiver, |mut receiver| async move {
+    let batches = stream::unfold(receiver, |mut receiver| async move {
         Some((receiver.recv().await?, receiver))
-    }))
+    });
+    UnverifiedStream::new(batches.flat_map(stream::iter))
 }
 
 #[cfg(test)]

@@ -4,8 +4,9 @@ use std::future::ready;
 use std::io::{self, Read};
 use std::ops::Range;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_core::Stream;
 use futures_core::future::BoxFuture;
 use futures_util::stream;
@@ -161,31 +162,70 @@ pub(crate) fn check_range(descriptor: &Descriptor, range: &Range<u64>) -> Result
     Err(Error::new(ErrorKind::InvalidInput, text))
 }
 
-/// Turns a reader into a stream of chunks. The buffer is used again as soon as nobody holds a chunk of it.
+/// Turns a reader into a stream of chunks. Their buffers are used again as soon as nobody holds them.
 pub(crate) fn chunks(
     reader: RawReader,
     what: String,
 ) -> impl Stream<Item = Result<Bytes>> + Send + 'static {
-    let state = Some((reader, BytesMut::new()));
+    let state = Some((reader, Buffers::default()));
     stream::unfold((state, what), |(state, what)| async move {
-        let (mut reader, mut buffer) = state?;
-        match read_chunk(&mut reader, &mut buffer) {
+        let (mut reader, buffers) = state?;
+        match read_chunk(&mut reader, &buffers) {
             Ok(None) => None,
-            Ok(Some(chunk)) => Some((Ok(chunk), (Some((reader, buffer)), what))),
+            Ok(Some(chunk)) => Some((Ok(chunk), (Some((reader, buffers)), what))),
             Err(error) => Some((Err(Error::from_io(&*what, error)), (None, what))),
         }
     })
 }
 
-fn read_chunk(reader: &mut RawReader, buffer: &mut BytesMut) -> io::Result<Option<Bytes>> {
-    buffer.resize(CHUNK, 0);
-    let count = loop {
-        match reader.read(buffer) {
+fn read_chunk(reader: &mut RawReader, buffers: &Buffers) -> io::Result<Option<Bytes>> {
+    let mut chunk = buffers.chunk();
+    chunk.length = loop {
+        match reader.read(&mut chunk.buffer) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             other => break other?,
         }
     };
-    Ok((count > 0).then(|| buffer.split_to(count).freeze()))
+    Ok((chunk.length > 0).then(|| Bytes::from_owner(chunk)))
+}
+
+/// Buffers that nobody holds: a fresh one for each chunk would have to be zeroed, and its pages be found anew.
+#[derive(Clone, Default)]
+struct Buffers(Arc<Mutex<Vec<Vec<u8>>>>);
+
+impl Buffers {
+    fn chunk(&self) -> Chunk {
+        let free = self.lock().pop();
+        Chunk {
+            buffer: free.unwrap_or_else(|| vec![0; CHUNK]),
+            length: 0,
+            buffers: self.clone(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A buffer whose first bytes are content.
+struct Chunk {
+    buffer: Vec<u8>,
+    length: usize,
+    buffers: Buffers,
+}
+
+impl AsRef<[u8]> for Chunk {
+    fn as_ref(&self) -> &[u8] {
+        &self.buffer[..self.length]
+    }
+}
+
+impl Drop for Chunk {
+    fn drop(&mut self) {
+        let buffer = std::mem::take(&mut self.buffer);
+        self.buffers.lock().push(buffer);
+    }
 }
 
 /// Gives exactly the announced number of bytes, or an error.
@@ -207,5 +247,28 @@ impl Read for ExactReader {
         }
         self.left -= count as u64;
         Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::StreamExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_buffer_is_used_again_only_when_nobody_holds_its_chunk() {
+        let content: Vec<u8> = (0..=250).cycle().take(4 * CHUNK).collect();
+        let reader: RawReader = Box::new(io::Cursor::new(content.clone()));
+        let mut stream = Box::pin(chunks(reader, "reading a test".to_owned()));
+        let mut next = || crate::blocking::block_on(stream.next()).unwrap().unwrap();
+        let (first, second) = (next(), next());
+        assert_eq!([&first[..], &second[..]].concat(), content[..2 * CHUNK]);
+        let (place, held) = (second.as_ptr(), first.clone());
+        drop((first, second));
+        let third = next();
+        assert_eq!(third.as_ptr(), place);
+        assert_eq!(third, content[2 * CHUNK..3 * CHUNK]);
+        assert_eq!(held, content[..CHUNK]);
     }
 }
