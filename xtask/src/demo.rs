@@ -41,9 +41,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     for compiler in COMPILERS {
         compile(compiler, &work)?;
     }
-    check(&mut cargo(&["build", "--release", "--package", "img"]))?;
+    check(&mut cargo(&["build", "--package", "img"]))?;
     let file = work.join("img.toml");
-    let img = root().join("target/release/img");
+    let img = root().join("target/debug/img");
     check(command(&img.to_string_lossy(), &["build", &file.to_string_lossy()]).current_dir(&work))?;
     let layout = work.join("out/layout");
     check(&mut command(
