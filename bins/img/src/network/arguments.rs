@@ -21,6 +21,7 @@ use crate::report::{Explain as _, Failure};
 const LEFTOVERS_STAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Variables that stand for flags.
+const ALLOW_PRIVATE_HOST: &str = "IMG_REGISTRY_ALLOW_PRIVATE_HOST";
 const ALLOW_TOKEN_REALM: &str = "IMG_REGISTRY_ALLOW_TOKEN_REALM";
 const FOLLOW_FOREIGN_URLS: &str = "IMG_REGISTRY_FOLLOW_FOREIGN_URLS";
 const SAME_HOST_UPLOADS: &str = "IMG_REGISTRY_SAME_HOST_UPLOADS";
@@ -119,11 +120,11 @@ impl NetworkArguments {
         for host in &self.insecure_registry {
             builder = builder.security(host.clone(), Security::Insecure);
         }
-        for realm in self.allowed_realms(environment)? {
+        for realm in allowed(&self.allow_token_realm, environment, ALLOW_TOKEN_REALM)? {
             builder = builder.allow_token_realm(realm);
         }
-        for host in &self.allow_private_host {
-            builder = builder.allow_private_host(host.clone());
+        for host in allowed(&self.allow_private_host, environment, ALLOW_PRIVATE_HOST)? {
+            builder = builder.allow_private_host(host);
         }
         let is_set = |name| environment.text(name).is_some_and(is_on);
         builder = builder
@@ -144,20 +145,6 @@ impl NetworkArguments {
             builder = builder.gateway(gateway.parse()?);
         }
         Ok(builder)
-    }
-
-    /// Lists the token servers of other domains that flags and the variable allow.
-    fn allowed_realms(&self, environment: &Environment) -> Result<Vec<AllowedRealm>, Failure> {
-        let mut allowed = self.allow_token_realm.clone();
-        let text = environment.text(ALLOW_TOKEN_REALM).unwrap_or_default();
-        for realm in text.split([',', ' ']).filter(|it| !it.is_empty()) {
-            let realm = realm.parse::<AllowedRealm>().map_err(|error| {
-                Failure::new(format!("{ALLOW_TOKEN_REALM}: {error}"))
-                    .hint("set it to REGISTRY=HOST, several with commas between")
-            })?;
-            allowed.push(realm);
-        }
-        Ok(allowed)
     }
 
     /// Opens the cache, if one is wanted.
@@ -196,6 +183,23 @@ impl NetworkArguments {
         }
         Ok(Some(cache))
     }
+}
+
+/// Lists what flags and a variable allow of registries.
+fn allowed<T>(flags: &[T], environment: &Environment, variable: &str) -> Result<Vec<T>, Failure>
+where
+    T: FromStr<Err: std::fmt::Display> + Clone,
+{
+    let mut allowed = flags.to_vec();
+    let text = environment.text(variable).unwrap_or_default();
+    for one in text.split([',', ' ']).filter(|it| !it.is_empty()) {
+        let one = one.parse::<T>().map_err(|error| {
+            Failure::new(format!("{variable}: {error}"))
+                .hint("set it to REGISTRY=HOST, several with commas between")
+        })?;
+        allowed.push(one);
+    }
+    Ok(allowed)
 }
 
 #[cfg(test)]
@@ -261,6 +265,20 @@ mod tests {
             &[(ALLOW_TOKEN_REALM, "two.example=sso.test:8443")],
             allowed,
         );
+    }
+
+    #[test]
+    fn private_hosts_are_allowed_by_flag_and_by_variable() {
+        let check = |flags: &[&str], variable: &str| {
+            let built = built(flags, &[(ALLOW_PRIVATE_HOST, variable)]);
+            let built = format!("{:?}", built.unwrap());
+            for host in ["one.example=10.0.0.1", "two.example=storage.test:9000"] {
+                assert!(built.contains(host), "{built}");
+            }
+        };
+        check(&[], "one.example=10.0.0.1,two.example=storage.test:9000");
+        let flag = ["--allow-private-host", "one.example=10.0.0.1"];
+        check(&flag, "two.example=storage.test:9000");
     }
 
     #[test]

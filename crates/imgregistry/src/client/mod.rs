@@ -188,8 +188,9 @@ impl Inner {
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let allowed = self.0.allowed_realms.iter().map(ToString::to_string);
-        let allowed: Vec<_> = allowed.collect();
+        let realms = self.0.allowed_realms.iter().map(ToString::to_string);
+        let hosts = self.0.allowed_hosts.iter().map(ToString::to_string);
+        let (realms, hosts): (Vec<_>, Vec<_>) = (realms.collect(), hosts.collect());
         f.debug_struct("Client")
             .field("policy", &self.0.policy)
             .field("security", &self.0.security)
@@ -197,7 +198,8 @@ impl fmt::Debug for Client {
             .field("gateway", &self.0.gateway)
             .field("follows_foreign_urls", &self.0.follows_foreign_urls)
             .field("same_host_uploads", &self.0.same_host_uploads)
-            .field("allowed_realms", &allowed)
+            .field("allowed_realms", &realms)
+            .field("allowed_hosts", &hosts)
             .finish_non_exhaustive()
     }
 }
