@@ -10,6 +10,7 @@ use imgcore::{RegistryHost, Repository};
 
 use crate::context::Context;
 use crate::report::Report;
+use crate::sys;
 
 /// Where credentials are looked for, beside what the variables say.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -52,7 +53,11 @@ impl CredentialArguments {
 
 /// The variables of the process. Nothing else in this program reads those that hold or name credentials.
 pub(crate) fn environment() -> Environment {
-    std::env::vars_os().collect()
+    let environment: Environment = std::env::vars_os().collect();
+    match sys::user_id() {
+        Some(user) => environment.with_user_id(user),
+        None => environment,
+    }
 }
 
 /// Whether the value of a variable turns something on.

@@ -32,6 +32,11 @@ pub(crate) fn set_permission_bits(path: &std::path::Path, bits: u32) -> std::io:
     imp::set_permission_bits(path, bits)
 }
 
+/// The number of the user who runs this process; `None` where the host has no such numbers, or does not tell.
+pub(crate) fn user_id() -> Option<u32> {
+    imp::user_id()
+}
+
 /// Makes `path` stand for the file `name` beside it: a link, or a copy where there are no links. What stood there is
 /// replaced in one step.
 pub(crate) fn link_beside(path: &std::path::Path, name: &str) -> std::io::Result<()> {
@@ -81,6 +86,12 @@ mod imp {
         std::os::unix::fs::symlink(name, link)
     }
 
+    /// A process owns what the system says of it.
+    pub(super) fn user_id() -> Option<u32> {
+        let of_process = fs_err::metadata("/proc/self").ok()?;
+        Some(std::os::unix::fs::MetadataExt::uid(&of_process))
+    }
+
     #[expect(clippy::unnecessary_wraps, reason = "other hosts refuse some names")]
     pub(super) fn path_from_bytes(bytes: &[u8]) -> Option<PathBuf> {
         Some(PathBuf::from(OsString::from_vec(bytes.to_vec())))
@@ -116,6 +127,10 @@ mod imp {
 
     pub(super) fn link_or_copy(file: &Path, _name: &str, copy: &Path) -> std::io::Result<()> {
         fs_err::copy(file, copy).map(drop)
+    }
+
+    pub(super) fn user_id() -> Option<u32> {
+        None
     }
 
     pub(super) fn path_from_bytes(bytes: &[u8]) -> Option<PathBuf> {

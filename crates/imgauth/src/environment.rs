@@ -23,9 +23,18 @@ use std::path::PathBuf;
 #[derive(Clone, Default)]
 pub struct Environment {
     variables: BTreeMap<OsString, OsString>,
+    user_id: Option<u32>,
 }
 
 impl Environment {
+    /// Says who runs the program. Outside of a session, where `XDG_RUNTIME_DIR` is not set, Podman and Skopeo keep logins on
+    /// Linux in a directory of that name.
+    #[must_use]
+    pub fn with_user_id(mut self, user_id: u32) -> Self {
+        self.user_id = Some(user_id);
+        self
+    }
+
     /// Returns a variable that is set and not empty: an empty one counts as absent.
     pub fn value(&self, name: &str) -> Option<&OsStr> {
         let value = self.variables.get(&key(OsStr::new(name)))?;
@@ -45,6 +54,15 @@ impl Environment {
     /// Returns the home directory: `HOME`, on Windows `USERPROFILE`.
     pub fn home(&self) -> Option<PathBuf> {
         self.path(if cfg!(windows) { "USERPROFILE" } else { "HOME" })
+    }
+
+    /// Returns the directory in which containers' tools keep what ends with the session or the machine.
+    pub(crate) fn runtime_directory(&self) -> Option<PathBuf> {
+        match (self.path("XDG_RUNTIME_DIR"), self.user_id) {
+            (Some(of_session), _) => Some(of_session.join("containers")),
+            (None, Some(user)) => Some(format!("/run/containers/{user}").into()),
+            (None, None) => None,
+        }
     }
 
     /// Returns all variables, by name.
@@ -70,7 +88,10 @@ impl<K: Into<OsString>, V: Into<OsString>> FromIterator<(K, V)> for Environment 
             .into_iter()
             .map(|(name, value)| (key(&name.into()), value.into()))
             .collect();
-        Self { variables }
+        Self {
+            variables,
+            user_id: None,
+        }
     }
 }
 

@@ -36,6 +36,11 @@ pub async fn survey(client: &Client, batch: &Batch, options: &Options) -> Holdin
         if options.verify_existing == VerifyExisting::None && holdings.has_manifest(to, root) {
             continue;
         }
+        let mut tags = names_of(&member.image).map(|(tag, _)| TagOrDigest::Tag(tag.clone()));
+        if tags.any(|tag| holdings.failure(to, &tag).is_some()) {
+            // The image fails for that, and the host may be one that lets every question wait.
+            continue;
+        }
         for node in member.nodes() {
             let digest = node.descriptor.digest;
             if !holdings.has_manifest(to, digest) {
@@ -163,7 +168,7 @@ async fn ask(client: &Client, holdings: &mut Holdings, questions: Vec<Question>,
     while let Some((to, at, answer)) = answers.next().await {
         match answer {
             Ok(found) => holdings.note_manifest(&to, at, found),
-            Err(error) if says_nothing(error.kind()) => {}
+            Err(error) if says_nothing(&error) => {}
             Err(error) => {
                 let what = format!("{to} does not say what it has");
                 let error = Error::registry(what, error);
@@ -179,10 +184,10 @@ async fn head(remote: &Remote, at: &TagOrDigest) -> imgregistry::Result<Option<D
 }
 
 /// Whether a refusal to answer says nothing of whether the push will work. Registries have been seen to deny that a
-/// repository may be read before it exists, and there are accounts that may only write.
-pub(crate) fn says_nothing(kind: RegistryKind) -> bool {
-    matches!(
-        kind,
-        RegistryKind::Denied | RegistryKind::Protocol | RegistryKind::Unsupported
-    )
+/// repository may be read before it exists, and there are accounts that may only write; but nobody writes without one.
+pub(crate) fn says_nothing(error: &imgregistry::Error) -> bool {
+    match error.kind() {
+        RegistryKind::Denied => !error.wants_login(),
+        kind => matches!(kind, RegistryKind::Protocol | RegistryKind::Unsupported),
+    }
 }

@@ -76,8 +76,14 @@ struct BuiltImage {
 /// Fails with what a person should change; then no archive is visible, and a layout names what it named before.
 pub(crate) fn run(context: &Context, path: &Path, options: &BuildOptions) -> Result<(), Failure> {
     let mut file = BuildFile::read(context, path)?;
+    let all = file.build.platforms.len();
     file.restrict_platforms(&options.platforms)?;
     let names = if options.push {
+        if file.build.platforms.len() < all {
+            context
+                .report
+                .warn("--platform leaves platforms out: the tags that are pushed lead to the others no longer");
+        }
         push::names(&file)?
     } else {
         file.check_writes()?;

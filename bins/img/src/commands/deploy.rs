@@ -132,7 +132,8 @@ impl Run for Arguments {
         let mut sources = open_sources(context, &self.sources, &request, &network)?;
         if let Some(sink) = &self.sink {
             add_registries(&mut sources, &request, &network)?;
-            return sink.write(context, &request, platform.as_ref(), &network, &sources);
+            sink.write(context, &request, platform.as_ref(), &network, &sources)?;
+            return sink.tell(context, &request, self.show.json);
         }
         if platform.is_some() {
             context

@@ -229,7 +229,7 @@ fn check_strategy(strategy: Option<PushStrategy>) -> Result<(), Failure> {
     };
     let name = strategy.map_or("eager", PushStrategy::as_str);
     Err(Failure::new(format!("push strategy `{name}`: {missing}"))
-        .hint("build with the strategy `eager`; nothing was sent"))
+        .hint("nothing was sent; write `eager` into the request, as deploy-metadata --strategy and deploy-merge --push-strategy do"))
 }
 
 #[cfg(test)]

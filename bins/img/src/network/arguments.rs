@@ -11,6 +11,7 @@ use imgpull::Cache;
 use imgregistry::protocol::address::AllowedHost;
 use imgregistry::protocol::realm::AllowedRealm;
 use imgregistry::{Client, ClientBuilder, ClientIdentity, Mirror, Proxies, Security};
+use imgstore::with_causes;
 
 use super::{Direction, is_on, number};
 use crate::context::Context;
@@ -148,11 +149,7 @@ impl NetworkArguments {
     }
 
     /// Opens the cache, if one is wanted.
-    pub(super) fn cache(
-        &self,
-        context: &Context,
-        environment: &Environment,
-    ) -> Result<Option<Cache>, Failure> {
+    pub(super) fn cache(&self, context: &Context, environment: &Environment) -> Option<Cache> {
         let directory = match &self.cache {
             Some(directory) => Some(context.path(directory)),
             None if environment
@@ -163,25 +160,28 @@ impl NetworkArguments {
             }
             None => environment.path("IMG_CAS_CACHE_DIR"),
         };
-        let Some(directory) = directory else {
-            return Ok(None);
-        };
-        let cache = match Cache::open(directory) {
+        let cache = match Cache::open(directory?) {
             Ok(cache) => cache,
-            Err(error) if error.kind() == imgstore::ErrorKind::Denied => {
-                context.report.warn(format_args!(
-                    "{error} (chmod go-w makes it one); going on without a cache"
-                ));
-                return Ok(None);
+            Err(error) => {
+                let is_open = error.kind() == imgstore::ErrorKind::Denied;
+                let next_step = if is_open {
+                    " (chmod go-w makes it one)"
+                } else {
+                    ""
+                };
+                let error = with_causes(&error);
+                context
+                    .report
+                    .warn(format_args!("{error}{next_step}; going on without a cache"));
+                return None;
             }
-            Err(error) => return Err(error.into()),
         };
         if let Some(time) = SystemTime::now().checked_sub(LEFTOVERS_STAY)
             && let Err(error) = cache.remove_leftovers(time)
         {
             context.report.note(format_args!("{error}"));
         }
-        Ok(Some(cache))
+        Some(cache)
     }
 }
 

@@ -95,7 +95,7 @@ impl Network {
             .observer(Arc::clone(&notices) as _)
             .build()?;
         drop(guard);
-        let cache = arguments.cache(context, &environment)?;
+        let cache = arguments.cache(context, &environment);
         Ok(Self {
             cache_limit: cache_limit(&environment, cache.as_ref())?,
             cache,

@@ -206,7 +206,7 @@ pub(crate) fn check(context: &Context, report: &Report) -> Result<(), Failure> {
     let failed: Vec<_> = report.images.iter().filter(|it| !it.is_pushed()).collect();
     let failure = |image: &imgpush::ImageReport, error: &imgpush::Error| {
         let name = name(&image.destination, &image.tags);
-        Failure::from(error.clone()).in_front(name)
+        explained(error).in_front(name)
     };
     match failed.as_slice() {
         [] => Ok(()),
@@ -223,6 +223,18 @@ pub(crate) fn check(context: &Context, report: &Report) -> Result<(), Failure> {
                 "{failed} of {all} {images} not pushed"
             )))
         }
+    }
+}
+
+/// Adds what a person can do about a blob that is nowhere.
+fn explained(error: &imgpush::Error) -> Failure {
+    let failure = Failure::from(error.clone());
+    match error.kind() {
+        imgpush::ErrorKind::NoSource { .. } => failure.hint(
+            "an image that was pulled without its layers, or for some platforms, is not whole: \
+             pull it whole, or name a repository of the registry that has the rest with --mount-from",
+        ),
+        _ => failure,
     }
 }
 

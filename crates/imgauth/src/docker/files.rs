@@ -43,7 +43,7 @@ pub(crate) fn places(named: Option<&Path>, environment: &Environment) -> Vec<Pla
     let config_home = config_home.or_else(|| under(home, ".config"));
     let podman = [
         environment.path("REGISTRY_AUTH_FILE"),
-        under(environment.path("XDG_RUNTIME_DIR"), "containers/auth.json"),
+        under(environment.runtime_directory(), "auth.json"),
         under(config_home, "containers/auth.json"),
     ];
     INLINE
@@ -149,6 +149,12 @@ mod tests {
         IMG_DOCKER_CONFIG_INLINE
         DOCKER_AUTH_CONFIG
         /home/me/.docker/config.json
+        /home/me/.config/containers/auth.json
+        ");
+        let outside = Environment::from_iter([("HOME", "/home/me")]).with_user_id(7);
+        let names_outside: Vec<_> = places(None, &outside).iter().map(Place::name).collect();
+        assert_snapshot!(names_outside[3..].join("\n"), @r"
+        /run/containers/7/auth.json
         /home/me/.config/containers/auth.json
         ");
         assert_snapshot!(names(None, &[]), @r"

@@ -28,7 +28,7 @@ use options::Helpers;
 /// 2. `IMG_REGISTRY_AUTH_BEARER_TOKEN`, or `_USERNAME` and `_PASSWORD`, for the one host in `IMG_REGISTRY_AUTH_HOST`;
 /// 3. the config in `IMG_DOCKER_CONFIG_INLINE`, then the one in `DOCKER_AUTH_CONFIG`;
 /// 4. the files `$DOCKER_CONFIG/config.json` (`~/.docker/config.json`), `$REGISTRY_AUTH_FILE`,
-///    `$XDG_RUNTIME_DIR/containers/auth.json` and `$XDG_CONFIG_HOME/containers/auth.json` (`~/.config/…`); in each of them
+///    `$XDG_RUNTIME_DIR/containers/auth.json` (outside of a session `/run/containers/UID/auth.json`) and `$XDG_CONFIG_HOME/containers/auth.json` (`~/.config/…`); in each of them
 ///    `credHelpers`, or else `credsStore`, and then the longest name in `auths` that fits;
 /// 5. nobody: then requests go without.
 ///

@@ -20,7 +20,7 @@ impl Executor<'_> {
             Some(known) => known,
             None => match remote.head_blob(&blob.blob.digest).await {
                 Ok(found) => found != Presence::Absent,
-                Err(error) if says_nothing(error.kind()) => false,
+                Err(error) if says_nothing(&error) => false,
                 Err(error) => {
                     return Outcome::Ended(Effect::Failed(refused(step, blob, error)));
                 }

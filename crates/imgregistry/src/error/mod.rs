@@ -54,6 +54,8 @@ enum NextStep {
     Default,
     /// The text says it already.
     InText,
+    /// To log in: nothing was there to show.
+    LogIn(String),
     Own(String),
 }
 
@@ -171,6 +173,12 @@ impl Error {
         self
     }
 
+    /// Says that nothing was there to log in with, and what to do about that.
+    pub(crate) fn with_login(mut self, next_step: String) -> Self {
+        self.0.next_step = NextStep::LogIn(next_step);
+        self
+    }
+
     /// Says that the text has the next step in it.
     pub(crate) fn with_next_step_in_text(mut self) -> Self {
         self.0.next_step = NextStep::InText;
@@ -185,7 +193,7 @@ impl Error {
     /// Returns the text without a next step that goes without saying: for errors that stand behind others.
     pub(crate) fn summary(&self) -> String {
         let next_step = match &self.0.next_step {
-            NextStep::Own(own) => Some(own.as_str()),
+            NextStep::LogIn(own) | NextStep::Own(own) => Some(own.as_str()),
             NextStep::Default | NextStep::InText => None,
         };
         Text {
@@ -249,6 +257,13 @@ impl Error {
         self.0.status
     }
 
+    /// Returns whether the registry wants somebody to log in, and no credential was found to do that with: whatever else
+    /// is asked of the repository, the answer stays the same.
+    pub fn wants_login(&self) -> bool {
+        matches!(self.0.next_step, NextStep::LogIn(_))
+            && self.0.status == Some(StatusCode::UNAUTHORIZED)
+    }
+
     /// Returns the registry's own code, such as `MANIFEST_UNKNOWN`, where it gave one.
     pub fn code(&self) -> Option<&str> {
         let first = self.0.said.errors.first()?;
@@ -274,7 +289,7 @@ impl Error {
     /// Returns what to do about it, where that is known.
     pub fn next_step(&self) -> Option<&str> {
         match &self.0.next_step {
-            NextStep::Own(own) => Some(own),
+            NextStep::LogIn(own) | NextStep::Own(own) => Some(own),
             NextStep::InText => None,
             NextStep::Default => advice::default(self.0.kind, &self.0.place, self.0.status),
         }

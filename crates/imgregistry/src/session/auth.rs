@@ -11,7 +11,7 @@ use url::Url;
 use super::credentials::{Credentials, direct_header};
 use super::token::Tokens;
 use crate::Role;
-use crate::error::ErrorKind;
+use crate::error::{Error, ErrorKind};
 use crate::exchange::{Answer, Exchange, Failure};
 use crate::protocol::challenge::{self, BearerChallenge, Challenge};
 use crate::protocol::scope::ScopeSet;
@@ -130,8 +130,8 @@ impl Auth {
         }
         made.map_err(|mut failure| {
             if failure.error.kind() == ErrorKind::Denied {
-                let next_step = self.explain(exchange.session.host(), repository);
-                failure.error = failure.error.with_next_step(next_step);
+                let host = exchange.session.host();
+                failure.error = self.explain(failure.error, host, repository);
             }
             failure
         })
@@ -192,10 +192,16 @@ impl Auth {
         self.current(exchange, &scopes, used).await
     }
 
-    /// Says what a person can do about a refusal.
-    pub(super) fn explain(&self, host: &RegistryHost, repository: &Repository) -> String {
+    /// Adds to a refusal what a person can do about it.
+    pub(super) fn explain(
+        &self,
+        error: Error,
+        host: &RegistryHost,
+        repository: &Repository,
+    ) -> Error {
         let Some(resolution) = self.credentials.known(repository) else {
-            return "the registry names no way to log in that this client knows".to_owned();
+            return error
+                .with_next_step("the registry names no way to log in that this client knows");
         };
         let trail: Vec<String> = resolution.trail.iter().map(ToString::to_string).collect();
         let looked = if trail.is_empty() {
@@ -204,8 +210,15 @@ impl Auth {
             format!(" (looked in: {})", trail.join("; "))
         };
         match resolution.credential {
-            Some(_) => format!("check that these credentials may do this{looked}"),
-            None => format!("log in to {host}: no credentials were found{looked}"),
+            Some(_) if error.status() == Some(StatusCode::UNAUTHORIZED) => {
+                error.with_next_step(format!("check that these credentials are right{looked}"))
+            }
+            Some(_) => {
+                error.with_next_step(format!("check that these credentials may do this{looked}"))
+            }
+            None => error.with_login(format!(
+                "log in to {host}: no credentials were found{looked}"
+            )),
         }
     }
 }

@@ -357,8 +357,7 @@ impl Session {
         if error.has_own_next_step() {
             return error;
         }
-        let next_step = self.auth.explain(&self.host, repository);
-        error.with_next_step(next_step)
+        self.auth.explain(error, &self.host, repository)
     }
 }
 

@@ -41,7 +41,7 @@ async fn a_refusal_of_credentials() {
     let network = InProcess::new().with("https://registry.example.com", registry);
     let repository = remote(hasty(network).keychain(Arc::new(user(HOST))));
     let error = repository.manifest(&tag()).await.unwrap_err();
-    insta::assert_snapshot!(error, @"reading manifest latest of team/app at registry registry.example.com: answered 401 Unauthorized (UNAUTHORIZED: authentication required); check that these credentials may do this (looked in: program: found: user name and password)");
+    insta::assert_snapshot!(error, @"reading manifest latest of team/app at registry registry.example.com: answered 401 Unauthorized (UNAUTHORIZED: authentication required); check that these credentials are right (looked in: program: found: user name and password)");
 }
 
 #[tokio::test]
@@ -57,7 +57,7 @@ async fn a_refusal_of_the_token_server() {
         .with("https://auth.example.com", server);
     let repository = remote(hasty(network).keychain(Arc::new(user(HOST))));
     let error = repository.manifest(&tag()).await.unwrap_err();
-    insta::assert_snapshot!(error, @"getting a token for team/app at token server auth.example.com: answered 401 Unauthorized (UNAUTHORIZED: incorrect username or password); check that these credentials may do this (looked in: program: found: user name and password)");
+    insta::assert_snapshot!(error, @"getting a token for team/app at token server auth.example.com: answered 401 Unauthorized (UNAUTHORIZED: incorrect username or password); check that these credentials are right (looked in: program: found: user name and password)");
 }
 
 #[tokio::test(start_paused = true)]

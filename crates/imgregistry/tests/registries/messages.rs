@@ -125,7 +125,7 @@ async fn what_is_not_there_or_not_allowed() {
     nobody is logged in:
       getting a token for team/app at token server auth.example.com: answered 401 Unauthorized (UNAUTHORIZED: incorrect username or password); log in to registry.example.com: no credentials were found (looked in: docker-credential-pass: failed: not found in PATH; ~/.docker/config.json: nothing: no entry for registry.example.com)
     a wrong password:
-      getting a token for team/app at token server auth.example.com: answered 401 Unauthorized (UNAUTHORIZED: incorrect username or password); check that these credentials may do this (looked in: program: found: user name and password)
+      getting a token for team/app at token server auth.example.com: answered 401 Unauthorized (UNAUTHORIZED: incorrect username or password); check that these credentials are right (looked in: program: found: user name and password)
     no such tag:
       reading manifest v9 of team/app at registry registry.example.com: answered 404 Not Found (MANIFEST_UNKNOWN: the repository does not have the tag v9); check the repository and the tag
     no such blob:

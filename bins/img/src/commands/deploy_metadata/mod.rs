@@ -51,7 +51,7 @@ pub(crate) struct Arguments {
     /// Where layers come from: `eager`, `lazy`, and for a push `cas_registry` or `bes`
     #[arg(long, default_value = "eager")]
     strategy: String,
-    /// The tags of one manifest of the index
+    /// The tags of one manifest of the index: JSON with the list `manifest_tags`
     #[arg(long, value_name = "I=FILE")]
     manifest_tag_file: Vec<IndexAndFile>,
     #[command(flatten)]

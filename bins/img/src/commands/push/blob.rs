@@ -102,10 +102,12 @@ impl Run for Arguments {
         later::refuse(self.cas_dir.is_some(), "--cas-dir", "compact streams are")?;
         let to = self.destination(context)?;
         let mut described = self.described(context)?;
-        if let Some(file) = &self.blob {
-            described.complete(&context.path(file))?;
-        }
+        let completed = match &self.blob {
+            Some(file) => described.complete(&context.path(file)),
+            None => Ok(()),
+        };
         let Some(digest) = described.digest else {
+            completed?;
             return Err(Failure::new("nothing says which blob is meant")
                 .hint("give --metadata FILE, or the blob itself with --blob FILE"));
         };
@@ -118,7 +120,7 @@ impl Run for Arguments {
                     .hint("give --blob FILE or --source REGISTRY/NAME"),
             );
         }
-        let sent = self.send(context, &to, digest, &mut described);
+        let sent = completed.and_then(|()| self.send(context, &to, digest, &mut described));
         let what = || format!("{digest} to {to}");
         if let Err(failure) = sent.map_err(|failure| failure.in_front(what())) {
             self.mode.take(context, failure)?;
@@ -208,14 +210,23 @@ impl Described {
         })
     }
 
-    /// Adds what the file itself tells.
+    /// Adds what the file itself tells, which must not be something else.
     fn complete(&mut self, file: &Path) -> Result<(), Failure> {
-        let found = fs::metadata(file)?;
+        let found = fs::File::open(file)?.metadata()?.len();
         if self.digest.is_none() {
             self.digest = Some(crate::deploy::hash_file(file, Algorithm::Sha256)?);
         }
-        self.size = self.size.or(Some(found.len()));
-        Ok(())
+        match self.size {
+            Some(size) if size != found => {
+                let file = file.display();
+                let message = format!("{file} has {found} bytes, and --metadata says {size}");
+                Err(Failure::new(message).hint("give the file that --metadata was made of"))
+            }
+            _ => {
+                self.size = Some(found);
+                Ok(())
+            }
+        }
     }
 }
 

@@ -5,6 +5,7 @@ mod tree;
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::builder::{
@@ -15,6 +16,7 @@ use imgcore::{Descriptor, Digest, Platform};
 use imgstore::Chain;
 use imgstore::archive::{describe_index, describe_manifest};
 use imgstore::walk::Contents;
+use serde_json::{Value, json};
 
 use super::request::{Request, Step};
 use crate::context::Context;
@@ -96,6 +98,59 @@ impl Sink {
         }
         .map_err(|failure| failure.in_front(format_args!("--sink {}", self.path.display())))
     }
+}
+
+impl Sink {
+    /// Says that every operation was written.
+    ///
+    /// # Errors
+    ///
+    /// Fails if standard output cannot be written.
+    pub(crate) fn tell(
+        &self,
+        context: &Context,
+        request: &Request,
+        as_json: bool,
+    ) -> Result<(), Failure> {
+        let operations = request.operations.iter();
+        if as_json {
+            let operations: Vec<Value> = operations.map(to_json).collect();
+            let line = json!({"event": "deployed", "operations": operations});
+            return context.report.print(format_args!("{line}\n"));
+        }
+        let mut text = String::new();
+        for step in operations {
+            let operation = format!("operation {}", step.place);
+            let (name, path) = (name_of(step), self.path.display());
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{operation:<15} {name}: written to {path}");
+        }
+        context.report.error_text(text);
+        Ok(())
+    }
+}
+
+fn name_of(step: &Step) -> String {
+    let digest = &step.operation.root.digest;
+    let tags = step.tags.join(",");
+    match (&step.destination, tags.as_str()) {
+        (Some(to), "") => format!("{to}@{digest}"),
+        (Some(to), tags) => format!("{to}:{tags}"),
+        (None, "") => digest.to_string(),
+        (None, tags) => tags.to_owned(),
+    }
+}
+
+fn to_json(step: &Step) -> Value {
+    json!({
+        "operation": step.place,
+        "command": step.operation.command.as_str(),
+        "destination": step.destination.as_ref().map(ToString::to_string),
+        "digest": step.operation.root.digest.to_string(),
+        "tags": step.tags,
+        "done": true,
+        "errors": [],
+    })
 }
 
 impl ValueParserFactory for Sink {
