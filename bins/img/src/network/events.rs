@@ -56,6 +56,11 @@ impl Line {
     /// Writes what the client says.
     pub(super) fn of_notice(notice: &Notice) -> Self {
         match notice {
+            Notice::MirrorFailed { host, reason } => Self::Failed {
+                what: "mirror".to_owned(),
+                origin: host.clone(),
+                reason: reason.clone(),
+            },
             Notice::Waiting {
                 host,
                 attempt,

@@ -15,6 +15,10 @@ const SHORTEST_TOLD: Duration = Duration::from_secs(1);
 /// Something to tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Notice {
+    MirrorFailed {
+        host: String,
+        reason: String,
+    },
     Waiting {
         host: String,
         /// The attempt that failed, from 1.
@@ -34,6 +38,7 @@ impl Notice {
     /// Tells a person. Waits are told by those who show progress, and else only by `--verbose`.
     pub(super) fn tell(&self, report: &Report, shows_progress: bool) {
         match self {
+            Self::MirrorFailed { reason, .. } => report.note(format_args!("no help: {reason}")),
             Self::Waiting { is_news: false, .. } => {}
             Self::Waiting { pause, reason, .. } => {
                 let seconds = pause.as_secs_f64().round();
@@ -74,6 +79,8 @@ pub(super) struct Notices {
 #[derive(Debug, Default)]
 struct State {
     listener: Option<Listener>,
+    /// A mirror fails in the same way for each blob.
+    failed_mirrors: HashSet<(String, String)>,
     /// Registries repeat a warning with every answer.
     warnings: HashSet<(String, String)>,
     /// Until when each host is waited for, as a person knows.
@@ -98,6 +105,15 @@ impl Notices {
 impl State {
     fn notice(&mut self, event: &Event, now: Instant) -> Option<Notice> {
         match event {
+            Event::MirrorFailed { host, reason, .. } => {
+                let failure = (host.clone(), reason.clone());
+                self.failed_mirrors
+                    .insert(failure)
+                    .then(|| Notice::MirrorFailed {
+                        host: host.clone(),
+                        reason: reason.clone(),
+                    })
+            }
             Event::Waiting {
                 host,
                 attempt,

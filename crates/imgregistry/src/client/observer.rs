@@ -27,6 +27,14 @@ pub enum Event {
         /// What was asked, and what went wrong.
         text: String,
     },
+    /// A mirror did not help. The next one is asked, or the registry itself.
+    #[non_exhaustive]
+    MirrorFailed {
+        /// The mirror, with its port.
+        host: String,
+        /// Why, on one line.
+        reason: String,
+    },
     /// Bytes of an answer's body came.
     #[non_exhaustive]
     Received {
@@ -125,7 +133,9 @@ impl Observer for Counters {
             Event::Request { .. } => (&self.requests, 1),
             Event::Sent { bytes } => (&self.sent, *bytes),
             Event::Waiting { .. } => (&self.waits, 1),
-            Event::CredentialWarning { .. } | Event::Warning { .. } => return,
+            Event::CredentialWarning { .. }
+            | Event::MirrorFailed { .. }
+            | Event::Warning { .. } => return,
         };
         counter.fetch_add(amount, Ordering::Relaxed);
     }

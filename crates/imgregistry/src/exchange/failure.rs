@@ -42,7 +42,9 @@ impl Failure {
     pub(crate) fn of_transport(place: &Place, error: TransportError) -> Self {
         let (kind, how) = match error.kind() {
             TransportErrorKind::Forbidden => (ErrorKind::Forbidden, retry::Failure::Permanent),
-            TransportErrorKind::Tls => (ErrorKind::Unavailable, retry::Failure::Permanent),
+            TransportErrorKind::Certificate | TransportErrorKind::Tls => {
+                (ErrorKind::Unavailable, retry::Failure::Permanent)
+            }
             TransportErrorKind::Stalled => (ErrorKind::Unavailable, retry::Failure::Stalled),
             TransportErrorKind::Body => (ErrorKind::Unavailable, retry::Failure::Truncated),
             TransportErrorKind::Connect | TransportErrorKind::Reset => {
@@ -51,12 +53,15 @@ impl Failure {
         };
         let is_handshake = matches!(
             error.kind(),
-            TransportErrorKind::Tls | TransportErrorKind::Connect | TransportErrorKind::Reset
+            TransportErrorKind::Certificate
+                | TransportErrorKind::Tls
+                | TransportErrorKind::Connect
+                | TransportErrorKind::Reset
         );
         let next_step = match error.kind() {
-            TransportErrorKind::Tls => Some(
-                "trust the certificate's authority as an extra root, or name the host as insecure",
-            ),
+            TransportErrorKind::Certificate | TransportErrorKind::Tls => {
+                Some("give the certificate's authority as a CA file, or name the host as insecure")
+            }
             TransportErrorKind::Connect => Some("check the host's name, port and proxy"),
             _ => None,
         };
@@ -156,6 +161,13 @@ impl Failure {
                 ..
             }
         )
+    }
+
+    /// Returns whether the server showed a certificate that is not one to trust: it speaks TLS.
+    pub(crate) fn is_untrusted(&self) -> bool {
+        let source = std::error::Error::source(&self.error);
+        let broken = source.and_then(|it| it.downcast_ref::<TransportError>());
+        broken.is_some_and(|it| it.kind() == TransportErrorKind::Certificate)
     }
 
     /// Returns whether the server may have done what it was asked for, although nothing says so.

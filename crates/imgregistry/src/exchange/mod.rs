@@ -220,8 +220,10 @@ impl Exchange<'_> {
                 // The question that comes next needs its place under the ceiling.
                 outcome = Ok(answer.at_hand().await);
             }
-            if session.try_other_scheme(self, call, way).await {
-                return None;
+            match session.try_other_scheme(self, call, way).await {
+                Ok(true) => return None,
+                Ok(false) => {}
+                Err(untrusted) => return Some(Err(untrusted)),
             }
         }
         if outcome.is_ok() {

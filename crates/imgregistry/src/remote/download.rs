@@ -136,7 +136,7 @@ impl Download {
         if self.site + 1 == self.remote.sites().len() {
             return Err(error.with_earlier(std::mem::take(&mut self.earlier)));
         }
-        self.earlier.push(error.summary());
+        self.earlier.push(self.remote.mirror_failed(&error));
         self.site += 1;
         self.attempt = 1;
         Ok(())

@@ -55,7 +55,7 @@ impl Remote {
     /// they are no manifest and no index, [`ErrorKind::TooLarge`] beyond 8 MiB, and those of the way there.
     pub async fn manifest(&self, at: &TagOrDigest) -> Result<Fetched> {
         let sites = self.sites_for(at);
-        let mut tried = Tried::new(sites.len());
+        let mut tried = Tried::new(self, sites.len());
         for site in sites {
             match site.read_manifest(self, at).await {
                 Ok(fetched) => return Ok(fetched),
@@ -72,7 +72,7 @@ impl Remote {
     /// Those of [`manifest`](Self::manifest), but for the missing one.
     pub async fn head_manifest(&self, at: &TagOrDigest) -> Result<Option<Descriptor>> {
         let sites = self.sites_for(at);
-        let mut tried = Tried::new(sites.len());
+        let mut tried = Tried::new(self, sites.len());
         for site in sites {
             let error = match site.head_manifest(self, at).await {
                 Ok(found) => return Ok(Some(found)),

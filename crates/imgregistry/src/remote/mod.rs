@@ -24,7 +24,7 @@ pub use self::referrers::Referrers;
 pub use self::tags::Tags;
 pub use self::uploads::{Mount, Uploaded};
 use crate::TagOrDigest;
-use crate::client::{Client, Inner, Lane};
+use crate::client::{Client, Event, Inner, Lane};
 use crate::error::{Error, Operation, Place, Result};
 use crate::exchange::{Call, Exchange};
 use crate::protocol::retry::Class;
@@ -107,6 +107,16 @@ impl Remote {
         self.0.client.inner()
     }
 
+    /// Tells that a mirror did not help, and returns why.
+    pub(crate) fn mirror_failed(&self, error: &Error) -> String {
+        let reason = error.summary();
+        self.inner().observe(&Event::MirrorFailed {
+            host: error.host().to_owned(),
+            reason: reason.clone(),
+        });
+        reason
+    }
+
     /// Returns the registry itself.
     pub(crate) fn origin(&self) -> &Site {
         self.0
@@ -129,14 +139,16 @@ impl Remote {
 }
 
 /// The sites that are tried one after the other, and why those before could not help.
-pub(crate) struct Tried {
+pub(crate) struct Tried<'a> {
+    remote: &'a Remote,
     left: usize,
     earlier: Vec<String>,
 }
 
-impl Tried {
-    pub(crate) fn new(sites: usize) -> Self {
+impl<'a> Tried<'a> {
+    pub(crate) fn new(remote: &'a Remote, sites: usize) -> Self {
         Self {
+            remote,
             left: sites,
             earlier: Vec::new(),
         }
@@ -148,7 +160,7 @@ impl Tried {
         if self.left == 0 {
             return Err(error.with_earlier(std::mem::take(&mut self.earlier)));
         }
-        self.earlier.push(error.summary());
+        self.earlier.push(self.remote.mirror_failed(&error));
         Ok(())
     }
 }

@@ -239,17 +239,21 @@ impl Session {
 
     /// Returns whether another way than the one that a request took is worth an attempt: it is one by which something
     /// comes, where nothing is known to come by the first.
+    ///
+    /// # Errors
+    ///
+    /// That it would be the right one if its certificate were to be trusted.
     pub(crate) async fn try_other_scheme(
         &self,
         exchange: Exchange<'_>,
         call: &Call,
         taken: usize,
-    ) -> bool {
+    ) -> Result<bool, Failure> {
         {
             let course = self.lock();
             // Others may have found it while the request was on its way.
             if course.way != taken || course.is_confirmed {
-                return course.way != taken;
+                return Ok(course.way != taken);
             }
         }
         for next in taken + 1..self.ways.len() {
@@ -260,15 +264,17 @@ impl Session {
             };
             let url = way.endpoint.ping();
             let answer = exchange.probe(&url, route, &call.place, call).await;
-            if let Ok(answer) = answer
-                && answer.status != StatusCode::BAD_REQUEST
-            {
-                let is_turned = self.turn(taken, next);
-                self.learn(&answer);
-                return is_turned;
+            match answer {
+                Ok(answer) if answer.status != StatusCode::BAD_REQUEST => {
+                    let is_turned = self.turn(taken, next);
+                    self.learn(&answer);
+                    return Ok(is_turned);
+                }
+                Err(failure) if failure.is_untrusted() => return Err(failure),
+                _ => {}
             }
         }
-        self.course() != taken
+        Ok(self.course() != taken)
     }
 
     /// Takes another way, unless something has come by the first one meanwhile; returns whether the way is another.

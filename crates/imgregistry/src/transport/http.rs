@@ -243,8 +243,11 @@ fn classify(error: reqwest::Error, fallback: TransportErrorKind) -> TransportErr
     let inner = find::<TransportError>(&error);
     let kind = if let Some(inner) = inner {
         inner.kind()
-    } else if find::<rustls::Error>(&error).is_some() {
-        TransportErrorKind::Tls
+    } else if let Some(error) = find::<rustls::Error>(&error) {
+        match error {
+            rustls::Error::InvalidCertificate(_) => TransportErrorKind::Certificate,
+            _ => TransportErrorKind::Tls,
+        }
     } else if error.is_connect() {
         TransportErrorKind::Connect
     } else if error.is_timeout() {

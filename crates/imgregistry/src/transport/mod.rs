@@ -137,6 +137,8 @@ pub struct TransportError {
 pub enum TransportErrorKind {
     /// The body of the answer ended early, or broke off.
     Body,
+    /// The certificate is not one to trust.
+    Certificate,
     /// There was no connection.
     Connect,
     /// The host has an address that it must not have.
@@ -145,7 +147,7 @@ pub enum TransportErrorKind {
     Reset,
     /// The server was silent for too long.
     Stalled,
-    /// The certificate or the handshake is not good.
+    /// The handshake is not good.
     Tls,
 }
 

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use futures_core::future::BoxFuture;
 use imgcore::{Descriptor, MediaType, Tag};
-use imgregistry::{Mount, TagOrDigest};
+use imgregistry::{
+    Mount, RequestBody, ResponseBody, Route, TagOrDigest, Transport, TransportError,
+    TransportErrorKind,
+};
 use imgserve::distribution::Registry;
 use imgserve::http::{Handler, Request, Response};
 use imgstore::{Begin, BlobSink, BlobSourceExt};
@@ -116,6 +119,31 @@ async fn an_upload_goes_on_at_another_port_in_the_scheme_that_the_registry_named
     ingest.write("hello".into()).await.unwrap();
     ingest.commit().await.unwrap();
     assert!(!session.is_empty());
+}
+
+/// A server whose certificate nobody knows, and which answers what is no TLS with an alert.
+struct Untrusted;
+
+impl Transport for Untrusted {
+    fn send(
+        &self,
+        request: http::Request<RequestBody>,
+        _route: Route,
+    ) -> BoxFuture<'_, Result<http::Response<ResponseBody>, TransportError>> {
+        let (kind, text) = match request.uri().scheme_str() {
+            Some("https") => (TransportErrorKind::Certificate, "unknown issuer"),
+            _ => (TransportErrorKind::Reset, "invalid HTTP version parsed"),
+        };
+        Box::pin(std::future::ready(Err(TransportError::new(kind, text))))
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_that_nobody_knows_is_what_is_told() {
+    let builder = hasty(InProcess::new()).transport(Arc::new(Untrusted));
+    let repository = remote_at(builder, HOST);
+    let error = repository.manifest(&Tag::latest().into()).await;
+    insta::assert_snapshot!(error.unwrap_err(), @"reading manifest latest of team/app at registry localhost:5000: unknown issuer; give the certificate's authority as a CA file, or name the host as insecure");
 }
 
 #[tokio::test(start_paused = true)]
