@@ -311,18 +311,15 @@ fn a_mirror_that_does_not_help_is_told_once() {
     let empty = Served::start();
     let directory = TempDir::new().unwrap();
     let (host, mirror) = (served.host(), empty.host());
-    let words = format!("pull --mirror {host}={mirror} --oci-layout out {host}/app:1 --verbose");
-    let pulled = run(directory.path(), &words);
+    let words = format!("pull --mirror {host}={mirror} {host}/app:1 --verbose --oci-layout");
+    let pulled = run(directory.path(), &format!("{words} out"));
     assert!(pulled.status.success());
     let stderr = String::from_utf8(pulled.stderr).unwrap();
     let told: Vec<&str> = stderr.lines().filter(|it| it.contains("no help")).collect();
     assert!(told[0].contains(mirror), "{stderr}");
     let distinct: std::collections::BTreeSet<_> = told.iter().collect();
     assert_eq!(distinct.len(), told.len(), "{stderr}");
-    let json = run(
-        directory.path(),
-        &format!("{} --json", words.replace("out", "other")),
-    );
+    let json = run(directory.path(), &format!("{words} other --json"));
     let stdout = String::from_utf8(json.stdout).unwrap();
     let is_told = |line: &str| line.contains(r#""event":"failed""#) && line.contains(mirror);
     assert!(stdout.lines().any(is_told), "{stdout}");
