@@ -206,7 +206,7 @@ async fn a_certificate_that_nobody_vouches_for_is_refused() {
     assert!(
         error
             .next_step()
-            .is_some_and(|step| step.contains("extra root")),
+            .is_some_and(|step| step.contains("CA file")),
         "{error}"
     );
     assert!(recorder.is_empty());
