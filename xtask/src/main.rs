@@ -10,6 +10,8 @@ mod conformance;
 mod demo;
 mod docs;
 mod fuzz;
+#[cfg(test)]
+mod grpc;
 mod measure;
 mod peers;
 mod run;

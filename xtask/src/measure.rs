@@ -127,15 +127,15 @@ fn packages(root: &Path) -> Result<Vec<PathBuf>> {
     Ok(packages)
 }
 
-/// Returns the production sources below a directory, sorted.
+/// Returns the production sources below a directory, sorted: no tests, and nothing that a program wrote.
 fn sources(directory: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let mut pending = vec![directory.to_owned()];
     while let Some(directory) = pending.pop() {
         for entry in fs::read_dir(&directory).map_err(|error| error.to_string())? {
             let path = entry.map_err(|error| error.to_string())?.path();
-            let is_test = path.file_stem().is_some_and(|stem| stem == "tests");
-            if is_test {
+            let stem = path.file_stem();
+            if stem.is_some_and(|stem| stem == "tests" || stem == "generated") {
                 continue;
             }
             if path.is_dir() {

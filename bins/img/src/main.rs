@@ -9,6 +9,7 @@ mod credentials;
 mod deploy;
 mod kvfile;
 mod leftovers;
+mod load;
 mod network;
 mod output;
 mod push;

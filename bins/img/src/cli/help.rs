@@ -17,6 +17,7 @@ const GROUPS: &[(Group, &str)] = &[
     (Group::Documents, "Make manifests and indexes"),
     (Group::Layouts, "Write and convert layouts and archives"),
     (Group::Registries, "Pull from registries and push to them"),
+    (Group::Engines, "Load into container engines"),
     (Group::Deploy, "Prepare pushing and loading, and do it"),
     (Group::Shell, "Set up your shell"),
 ];

@@ -8,7 +8,6 @@ pub(crate) const COMMANDS: &[&str] = &[
     "cas-dir",
     "compact-stream",
     "image-structure-test",
-    "load",
     "soci-index",
     "ztoc",
 ];

@@ -58,6 +58,7 @@ pub(crate) enum Group {
     Layouts,
     Deploy,
     Registries,
+    Engines,
     Shell,
 }
 

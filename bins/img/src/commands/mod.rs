@@ -27,6 +27,7 @@ mod inputs;
 mod inspect;
 mod layer;
 mod layer_hints;
+mod load;
 mod ls;
 mod man;
 mod manifest;
@@ -96,6 +97,7 @@ pub(crate) const TABLE: &[Subcommand] = &[
     Subcommand::for_builds::<deploy::Arguments>("deploy", Group::Deploy, 1)
         .with_argument_file()
         .with_worker(),
+    Subcommand::for_people::<load::Arguments>("load", Group::Engines),
     Subcommand::for_people::<auth_explain::Arguments>("auth explain", Group::Registries),
     Subcommand::for_builds::<validate::Arguments>("validate layer-presence", Group::Layers, 1)
         .with_worker(),

@@ -140,11 +140,11 @@ impl Request {
             && !loads_too
         {
             let message = format!(
-                "operation {} is a load, and loading into a container engine is not built yet",
+                "operation {} is a load, and loads of deploy manifests are not built yet",
                 load.place
             );
             return Err(Failure::new(message)
-                .hint("nothing was sent; write it to a file with --sink docker-save:FILE, or deploy pushes alone"));
+                .hint("nothing was sent; `img load` loads an image into containerd, --sink docker-save:FILE writes it to a file"));
         }
         Ok(())
     }

@@ -5,6 +5,7 @@
 
 mod arguments;
 mod events;
+mod load_events;
 mod notices;
 mod progress;
 mod push_events;
@@ -22,7 +23,7 @@ use tokio::runtime::Runtime;
 
 pub(crate) use self::arguments::NetworkArguments;
 use self::notices::Notices;
-pub(crate) use self::progress::{Display, watch};
+pub(crate) use self::progress::{Display, watch, watch_load};
 use crate::context::Context;
 use crate::credentials;
 use crate::report::{Explain as _, Failure};

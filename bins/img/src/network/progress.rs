@@ -93,6 +93,20 @@ pub(crate) fn watch<T>(
     watch_with(context, display, None, make, work)
 }
 
+/// Runs a load, and shows its progress.
+///
+/// # Errors
+///
+/// As [`watch`].
+pub(crate) fn watch_load<T>(
+    context: &Context,
+    display: Display,
+    work: impl FnOnce(&imgload::Progress) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let make = |tell: Tell<imgload::Event>| imgload::Progress::new(tell);
+    watch_with(context, display, None, make, work)
+}
+
 /// Takes the events of some work.
 pub(super) type Tell<E> = Box<dyn Fn(E) + Send + Sync>;
 

@@ -4,10 +4,10 @@ use std::path::Path;
 use std::process::Command;
 
 use imgtest::oracle::estargz::snapshotter;
-use imgtest::peer::{Access, DockerRegistry, Running, wait_for};
+use imgtest::peer::{Access, Containerd, DockerRegistry, Running, wait_for};
 use tempfile::TempDir;
 
-use crate::containerd::Containerd;
+use crate::containerd::run;
 use crate::demo::{EXPECTED_LINE, demo};
 use crate::estargz_image::{Image, image};
 use crate::tool::{copy_tree, succeed, text, tool};
@@ -19,12 +19,7 @@ const BULK: usize = 24 << 20;
 #[test]
 #[ignore = "builds the stargz snapshotter, and mounts with FUSE as root: cargo xtask test --all"]
 fn containerd_with_the_stargz_snapshotter_runs_a_program_of_a_layer_that_is_not_pulled() {
-    let (Some(containerd), Some(ctr), Some(_), Some(image)) = (
-        tool("containerd"),
-        tool("ctr"),
-        tool("runc"),
-        image_with_bulk(),
-    ) else {
+    let (Some(_), Some(image)) = (tool("runc"), image_with_bulk()) else {
         return;
     };
     let (Some(ctr_remote), Some(snapshotter)) = (tool("ctr-remote"), snapshotter()) else {
@@ -45,12 +40,14 @@ fn containerd_with_the_stargz_snapshotter_runs_a_program_of_a_layer_that_is_not_
         "[proxy_plugins.stargz]\ntype = \"snapshot\"\naddress = \"{}\"\n",
         socket.display()
     );
-    let daemon = Containerd::start_with(&containerd, &ctr, work.path(), &plugin);
+    let Some(daemon) = Containerd::start_with(work.path(), &plugin) else {
+        return;
+    };
     let mut pull = Command::new(ctr_remote);
-    pull.args(["--address", daemon.socket()]);
+    pull.arg("--address").arg(daemon.socket());
     pull.args(["images", "rpull", "--plain-http", &name]);
     succeed(&mut pull);
-    daemon.run(&["--rm", "--snapshotter", "stargz", &name]);
+    run(&daemon, &["--rm", "--snapshotter", "stargz", &name]);
     let here = daemon.ctr(&["content", "ls", "--quiet"]);
     assert!(here.lines().count() >= 2, "manifest and config: {here}");
     for (digest, _) in image.layers() {

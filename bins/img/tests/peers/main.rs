@@ -15,6 +15,7 @@ mod estargz_layer;
 mod large;
 mod layers;
 mod lazy_pull;
+mod load;
 mod pull;
 mod push;
 mod real_tree;

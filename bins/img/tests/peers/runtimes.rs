@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::process::Command;
 
+use imgtest::peer::Containerd;
 use tempfile::TempDir;
 
-use crate::containerd::Containerd;
+use crate::containerd::import_and_run;
 use crate::demo::demo;
 use crate::tool::{copy_tree, img, succeed, text, tool};
 
@@ -99,9 +100,7 @@ fn podman_loads_the_docker_archive_and_img_reads_what_it_saves() {
 
 #[test]
 fn containerd_imports_and_runs_the_layout() {
-    let (Some(containerd), Some(ctr), Some(_), Some(demo)) =
-        (tool("containerd"), tool("ctr"), tool("runc"), demo())
-    else {
+    let (Some(_), Some(demo)) = (tool("runc"), demo()) else {
         return;
     };
     let work = TempDir::new().unwrap();
@@ -114,15 +113,14 @@ fn containerd_imports_and_runs_the_layout() {
             .arg(&archive)
             .arg("."),
     );
-    let daemon = Containerd::start(&containerd, &ctr, work.path());
-    daemon.import_and_run(&archive);
+    if let Some(daemon) = Containerd::start(work.path()) {
+        import_and_run(&daemon, &archive);
+    }
 }
 
 #[test]
 fn containerd_imports_and_runs_zstd_layers() {
-    let (Some(containerd), Some(ctr), Some(_), Some(demo)) =
-        (tool("containerd"), tool("ctr"), tool("runc"), demo())
-    else {
+    let (Some(_), Some(demo)) = (tool("runc"), demo()) else {
         return;
     };
     let work = TempDir::new().unwrap();
@@ -145,6 +143,7 @@ fn containerd_imports_and_runs_zstd_layers() {
         manifest.contains("tar+zstd") && !manifest.contains("tar+gzip"),
         "{manifest}"
     );
-    let daemon = Containerd::start(&containerd, &ctr, work.path());
-    daemon.import_and_run(&archive);
+    if let Some(daemon) = Containerd::start(work.path()) {
+        import_and_run(&daemon, &archive);
+    }
 }

@@ -31,13 +31,14 @@ const CODES: [(&str, i32); 24] = [
 ];
 
 /// Commands of our own.
-const OWN: [&str; 9] = [
+const OWN: [&str; 10] = [
     "auth explain",
     "build",
     "check",
     "completions",
     "diff",
     "inspect",
+    "load",
     "ls",
     "man",
     "push",

@@ -1,10 +1,13 @@
-//! Programs of others that a test starts for itself, on 127.0.0.1 and a port of their own.
+//! Programs of others that a test starts for itself: on 127.0.0.1 and a port of their own, or at a socket in its directory.
 
 mod certificate;
+mod containerd;
 mod docker_registry;
 mod go_registry;
 mod real;
 mod s3;
+#[cfg(unix)]
+mod socket_proxy;
 mod token_server;
 
 use std::net::{TcpListener, TcpStream};
@@ -13,9 +16,12 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 pub use certificate::Certificate;
+pub use containerd::Containerd;
 pub use docker_registry::{Access, Answered, DockerRegistry};
 pub use go_registry::GoRegistry;
 pub use real::{RealRegistry, Setup};
+#[cfg(unix)]
+pub use socket_proxy::SocketProxy;
 pub use token_server::TokenServer;
 
 /// A process that ends with its guard.
