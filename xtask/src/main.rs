@@ -10,8 +10,6 @@ mod conformance;
 mod demo;
 mod docs;
 mod fuzz;
-#[cfg(test)]
-mod grpc;
 mod measure;
 mod peers;
 mod run;

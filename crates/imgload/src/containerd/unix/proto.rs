@@ -1,4 +1,4 @@
-//! Messages and clients, made from `proto/` by the test of xtask called grpc.
+//! Messages and clients, made from `proto/` by `tests/generated.rs`.
 #![allow(
     clippy::all,
     clippy::allow_attributes_without_reason,
